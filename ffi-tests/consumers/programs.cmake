@@ -1,0 +1,11 @@
+# The programs consumer_c and consumer_cpp, with `suffix` at the end of their names, bound to `target`.
+find_package(Threads REQUIRED)
+function(consumer_programs suffix target)
+  foreach(language IN ITEMS c cpp)
+    add_executable(consumer_${language}${suffix} ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/consumer.${language})
+    target_link_libraries(consumer_${language}${suffix} PRIVATE ${target} Threads::Threads)
+    target_compile_options(consumer_${language}${suffix} PRIVATE -Wall -Wextra -Wpedantic -Werror)
+  endforeach()
+  set_target_properties(consumer_c${suffix} PROPERTIES C_STANDARD 99 C_EXTENSIONS OFF)
+  set_target_properties(consumer_cpp${suffix} PROPERTIES CXX_STANDARD 17 CXX_EXTENSIONS OFF)
+endfunction()

@@ -1,0 +1,153 @@
+// What the C++ adapter adds to the C API: owners that move, failures with their message, exceptions on demand, and
+// runners that may throw. Compiled without and with KAKEYA_CPP_EXCEPTIONS.
+#include <kakeyaturbo/kakeyaturbo.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace {
+
+int failed = 0;
+
+void check_that(bool holds, const char* text, int line) {
+    if (holds) return;
+    std::printf("line %d: does not hold: %s\n", line, text);
+    ++failed;
+}
+#define CHECK(...) check_that((__VA_ARGS__), #__VA_ARGS__, __LINE__)
+
+template <class T>
+constexpr bool moves_only = std::is_nothrow_move_constructible_v<T> && std::is_nothrow_move_assignable_v<T> &&
+                            !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T>;
+static_assert(moves_only<kakeya::Codec> && moves_only<kakeya::Workspace>);
+static_assert(moves_only<kakeya::Skeleton> && moves_only<kakeya::Fitter>);
+
+constexpr std::size_t n_rows = 32, dim = 16;
+
+std::vector<float> some_rows() {
+    std::vector<float> x(n_rows * dim);
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i * 7919 % 257) / 64.0F - 2.0F;
+    return x;
+}
+
+kakeya::Codec make_codec(kakeya::Params params = kakeya::Params()) {
+    return kakeya::Codec::create(params, kakeya::Layout::single(dim)).value();
+}
+
+void same_bytes_as_the_c_calls() {
+    const auto x = some_rows();
+    const auto rows = kakeya::Rows::contiguous(x.data(), n_rows, dim);
+    const kakeya::Codec codec = make_codec();
+    kakeya::Workspace workspace = codec.workspace(n_rows).value();
+    const std::vector<std::byte> block = codec.encode(workspace, rows).value();
+    std::vector<std::byte> raw(codec.encode_bound(n_rows).value());
+    const kakeya_rows raw_rows = rows.raw();
+    std::size_t written = 0;
+    CHECK(kakeya_encode(codec.raw(), workspace.raw(), &raw_rows, raw.data(), raw.size(), &written) == KAKEYA_OK);
+    raw.resize(written);
+    CHECK(raw == block);
+    CHECK(codec.verify(block).ok() && kakeya::verify(block).ok());
+    const kakeya_block_info info = kakeya::read_info(block).value();
+    CHECK(info.n_rows == n_rows && info.dim == dim && info.bytes == block.size());
+    const kakeya::Fingerprint fingerprint = codec.fingerprint().value();
+    CHECK(std::equal(fingerprint.begin(), fingerprint.end(), info.fingerprint));
+
+    std::vector<float> whole(x.size()), part(x.size());
+    codec.decode(workspace, block, kakeya::RowsMut::contiguous(whole.data(), n_rows, dim)).value();
+    codec.decode_rows(workspace, block, 5, 9, kakeya::RowsMut::contiguous(part.data(), 9, dim)).value();
+    CHECK(std::equal(part.begin(), part.begin() + 9 * dim, whole.begin() + 5 * dim));
+}
+
+void owners_move() {
+    kakeya::Codec first = make_codec();
+    kakeya::Codec second = std::move(first);
+    first = make_codec();
+    CHECK(first.fingerprint().value() == second.fingerprint().value());
+    kakeya::Workspace workspace = second.workspace(n_rows).value();
+    workspace = first.workspace(n_rows).value();
+    const auto x = some_rows();
+    CHECK(first.encode(workspace, kakeya::Rows::contiguous(x.data(), n_rows, dim)).ok());
+}
+
+void failures_carry_their_message() {
+    const auto made = kakeya::Codec::create(kakeya::Params().bits(9), kakeya::Layout::single(dim));
+    CHECK(!made.ok() && made.status().code() == KAKEYA_ERR_BAD_PARAM);
+    CHECK(std::string(made.status().name()) == "KAKEYA_ERR_BAD_PARAM");
+    CHECK(!made.status().message().empty());
+    CHECK(made.status().text().find(made.status().message()) != std::string::npos);
+    const std::vector<std::byte> no_block(7);
+    CHECK(!kakeya::read_info(no_block) && !kakeya::verify(no_block));
+    CHECK(!kakeya::Skeleton::load(no_block));
+    CHECK(kakeya::Status().ok() && kakeya::Status().message().empty());
+}
+
+void skeletons_are_saved_and_loaded() {
+    const auto x = some_rows();
+    const auto layout = kakeya::Layout::single(dim);
+    const auto params = kakeya::Params().preset(kakeya::Preset::kakeya);
+    auto fitter = kakeya::Fitter::create(params, layout).value();
+    fitter.add_rows(kakeya::Rows::contiguous(x.data(), n_rows, dim)).value();
+    const kakeya::Fit fit = fitter.finish().value();
+    CHECK(fit.report.n_rows == n_rows);
+    const auto bytes = fit.skeleton.save().value();
+    const auto loaded = kakeya::Skeleton::load(bytes).value();
+    CHECK(loaded.id().value() == fit.skeleton.id().value());
+    const auto one = kakeya::Codec::create(params, layout, &fit.skeleton).value();
+    const auto other = kakeya::Codec::create(params, layout, &loaded).value();
+    CHECK(one.fingerprint().value() == other.fingerprint().value());
+}
+
+void runners_may_throw() {
+    const auto x = some_rows();
+    const kakeya::Codec codec = make_codec();
+    std::vector<kakeya::Workspace> workspaces;
+    workspaces.push_back(codec.workspace(n_rows).value());
+    std::vector<std::byte> bytes(codec.encode_bound(n_rows).value());
+    const std::vector<kakeya::EncodeItem> items{{kakeya::Rows::contiguous(x.data(), n_rows, dim), bytes}};
+    const kakeya::Batch batch = kakeya::encode_batch(codec, workspaces, items);
+    CHECK(batch.status.ok() && batch.items.size() == 1 && batch.items[0].bytes > 0);
+
+    bool caught = false;
+    try {
+        const kakeya::Batch never = kakeya::encode_batch(
+            codec, workspaces, items,
+            [](std::size_t, std::size_t, kakeya::Task) { throw std::runtime_error("from the runner"); });
+        CHECK(never.items.empty());
+    } catch (const std::runtime_error& error) {
+        caught = std::string(error.what()) == "from the runner";
+    }
+    CHECK(caught);
+    /* The workspace is as good as before. */
+    CHECK(codec.encode(workspaces[0], items[0].rows).ok());
+}
+
+void exceptions_on_demand() {
+#if defined(KAKEYA_CPP_EXCEPTIONS)
+    bool caught = false;
+    try {
+        make_codec(kakeya::Params().bits(0));
+    } catch (const kakeya::Error& error) {
+        caught = error.code() == KAKEYA_ERR_BAD_PARAM && std::string(error.what()).find("KAKEYA_ERR_BAD_PARAM") == 0;
+    }
+    CHECK(caught);
+#endif
+}
+
+}  // namespace
+
+int main() {
+    CHECK(kakeya::abi_matches() && kakeya::check_abi().ok());
+    same_bytes_as_the_c_calls();
+    owners_move();
+    failures_carry_their_message();
+    skeletons_are_saved_and_loaded();
+    runners_may_throw();
+    exceptions_on_demand();
+    std::printf("%d failed\n", failed);
+    return failed == 0 ? 0 : 1;
+}

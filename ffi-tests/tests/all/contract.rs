@@ -1,0 +1,53 @@
+//! The promises of the C API, each checked by a C program of its own in `c/contract`.
+
+use ffi_tests::{Linkage, command, run, source};
+
+use crate::PACKAGE;
+
+/// Compiles a program with the flags of the caller's choice and runs it under `wrapper`, if there is one.
+pub fn run_program(name: &str, how: &str, flags: &[&str], wrapper: &[&str]) -> String {
+    let program = PACKAGE.scratch(&format!("contract-{how}-{name}")).join(name);
+    let file = source("c/contract").join(format!("{name}.c"));
+    let _: std::path::PathBuf = PACKAGE.compile("gcc", &file, &program, Linkage::Shared, flags);
+    let line = wrapper.iter().map(std::ffi::OsStr::new).chain([program.as_os_str()]);
+    let line: Vec<&std::ffi::OsStr> = line.collect();
+    run(&mut command(line[0], &line[1..]))
+}
+
+macro_rules! programs {
+    ($($name:ident)*) => {
+        /// The programs of this folder.
+        pub const PROGRAMS: &[&str] = &[$(stringify!($name)),*];
+
+        $(
+            #[test]
+            fn $name() {
+                let report = run_program(stringify!($name), "plain", &[], &[]);
+                assert!(report.contains(", 0 failed"), "{report}");
+            }
+        )*
+    };
+}
+
+programs! {
+    batch
+    decode_rows
+    enums
+    hostile
+    null_pointers
+    rope
+    round_trip
+    skeleton
+    status
+    struct_size
+    untouched_outputs
+}
+
+#[test]
+fn every_program_is_run() {
+    let folder = std::fs::read_dir(source("c/contract")).expect("there are programs");
+    let names = folder.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut found: Vec<String> = names.filter_map(|name| Some(name.strip_suffix(".c")?.to_owned())).collect();
+    found.sort();
+    assert_eq!(found, PROGRAMS);
+}

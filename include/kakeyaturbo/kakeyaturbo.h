@@ -1,0 +1,1091 @@
+/* kakeyaturbo: compresses the KV cache of LLM inference engines block by block.
+ *
+ * Generated from src/ffi by cbindgen; edit there, then run `cargo xtask header`.
+ * The conventions that every function keeps are in docs/C_API.md.
+ * SPDX-License-Identifier: Apache-2.0 */
+
+#ifndef KAKEYATURBO_H
+#define KAKEYATURBO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/** Version of the headers, to compare with kakeya_version_number(). */
+#define KAKEYA_VERSION_MAJOR 0
+#define KAKEYA_VERSION_MINOR 1
+#define KAKEYA_VERSION_PATCH 0
+#define KAKEYA_VERSION_NUMBER (KAKEYA_VERSION_MAJOR * 1000000 + KAKEYA_VERSION_MINOR * 1000 + KAKEYA_VERSION_PATCH)
+#define KAKEYA_VERSION_STRING "0.1.0"
+
+#if defined(_WIN32) && defined(KAKEYA_SHARED)
+#define KAKEYA_API __declspec(dllimport)
+#else
+#define KAKEYA_API
+#endif
+
+
+/**
+ * Version of the binary interface. It changes where a program that was compiled against an older header would
+ * no longer work; the soname changes with it.
+ */
+#define KAKEYA_ABI_VERSION 1
+
+/**
+ * No skeleton: every row is rotated and quantised on its own.
+ */
+#define KAKEYA_PRESET_TURBO 0
+
+/**
+ * PCA, K-means, rotation, Lloyd-Max; the skeleton is fitted on the block and stored in it, or shared.
+ */
+#define KAKEYA_PRESET_KAKEYA 1
+
+/**
+ * Least weighted squared error.
+ */
+#define KAKEYA_DISTORTION_MSE 0
+
+/**
+ * Unbiased inner products with the decoded rows.
+ */
+#define KAKEYA_DISTORTION_INNER_PRODUCT 1
+
+/**
+ * Least maximum absolute error.
+ */
+#define KAKEYA_DISTORTION_LINF 2
+
+/**
+ * `kakeya_params::bits` fixes the rate.
+ */
+#define KAKEYA_RATE_CONTROL_BITS 0
+
+/**
+ * IEEE 754 binary32.
+ */
+#define KAKEYA_DTYPE_F32 0
+
+/**
+ * IEEE 754 binary16.
+ */
+#define KAKEYA_DTYPE_F16 1
+
+/**
+ * bfloat16: the upper half of a binary32.
+ */
+#define KAKEYA_DTYPE_BF16 2
+
+/**
+ * The segment is coded as it is.
+ */
+#define KAKEYA_ROPE_NONE 0
+
+/**
+ * Rotary embedding on pairs `(i, i + n_rot/2)`.
+ */
+#define KAKEYA_ROPE_NEOX 1
+
+/**
+ * Rotary embedding on pairs `(2i, 2i + 1)`.
+ */
+#define KAKEYA_ROPE_INTERLEAVED 2
+
+/**
+ * A row with NaN or infinity is an error, `KAKEYA_ERR_NOT_FINITE`.
+ */
+#define KAKEYA_NAN_POLICY_REJECT 0
+
+/**
+ * A row with NaN or infinity is stored raw, as if it were protected; it takes one of `max_protected`.
+ */
+#define KAKEYA_NAN_POLICY_RAW 1
+
+/**
+ * The best tier of this machine.
+ */
+#define KAKEYA_CPU_TIER_BEST 0
+
+/**
+ * The baseline instructions of the target.
+ */
+#define KAKEYA_CPU_TIER_SCALAR 1
+
+/**
+ * x86-64-v3: AVX2, FMA, F16C.
+ */
+#define KAKEYA_CPU_TIER_AVX2 2
+
+/**
+ * AVX-512 as of Ice Lake.
+ */
+#define KAKEYA_CPU_TIER_AVX512 3
+
+/**
+ * Advanced SIMD of 64-bit ARM.
+ */
+#define KAKEYA_CPU_TIER_NEON 4
+
+/**
+ * `kakeya_block_info::flags`: the payload is covered by a checksum.
+ */
+#define KAKEYA_BLOCK_FLAG_CHECKSUM 1
+
+/**
+ * `kakeya_block_info::flags`: the block carries its own skeleton.
+ */
+#define KAKEYA_BLOCK_FLAG_OWN_SKELETON 2
+
+/**
+ * A codec: immutable, to be shared by any number of threads.
+ */
+typedef struct kakeya_codec kakeya_codec;
+
+/**
+ * Collects rows for a skeleton; one call at a time.
+ */
+typedef struct kakeya_fitter kakeya_fitter;
+
+/**
+ * A skeleton: immutable, to be shared by any number of threads and codecs.
+ */
+typedef struct kakeya_skeleton kakeya_skeleton;
+
+/**
+ * Scratch for one call at a time. A call that finds it in use by another one fails with `BUSY`; after a
+ * caught panic it is `POISONED` and can only be freed.
+ */
+typedef struct kakeya_workspace kakeya_workspace;
+
+/**
+ * Result of every fallible function: `KAKEYA_OK` or one of `KAKEYA_ERR_*`.
+ */
+typedef int32_t kakeya_status;
+
+/**
+ * Parameters of a codec or a fitter. Fill with `kakeya_params_init`, then change what you need.
+ */
+typedef struct kakeya_params {
+    /**
+     * `sizeof(kakeya_params)` of the caller.
+     */
+    size_t struct_size;
+    /**
+     * `KAKEYA_PRESET_*`. Default: turbo.
+     */
+    uint32_t preset;
+    /**
+     * `KAKEYA_DISTORTION_*`. Default: MSE.
+     */
+    uint32_t distortion;
+    /**
+     * `KAKEYA_RATE_CONTROL_*`. Default: bits.
+     */
+    uint32_t rate_control;
+    /**
+     * Bits per coded component: an integer from 1 to 8. Default: 4.
+     */
+    float bits;
+    /**
+     * With `KAKEYA_DISTORTION_LINF`: largest allowed |x - x'| of a row that is not protected, checked by
+     * decoding; 0 = none asked. Must be 0 with the other distortions. Default: 0.
+     */
+    float max_abs_error;
+    /**
+     * kakeya: share of the variance that the basis must capture, in (0, 1]. Default: 0.99.
+     */
+    float variance_ratio;
+    /**
+     * kakeya: largest number of components; 0 = no limit but the dimension. Default: 0.
+     */
+    uint32_t max_rank;
+    /**
+     * kakeya: K-means centres to try, 0 to 256; 0 = none. They are kept only where they pay. Default: 16.
+     */
+    uint32_t kmeans_k;
+    /**
+     * kakeya: rounds of K-means, 1 to 100. Default: 10.
+     */
+    uint32_t kmeans_iters;
+    /**
+     * Rows of a block that may be stored raw; their space is reserved in every block. Default: 0.
+     */
+    size_t max_protected;
+    /**
+     * Selects the random signs of the rotation and the choices of K-means. Default: 0.
+     */
+    uint64_t seed;
+    /**
+     * `KAKEYA_NAN_POLICY_*`. Default: reject.
+     */
+    uint32_t nan_policy;
+    /**
+     * 1: every block carries a checksum of its payload; 0: of its header only. Default: 1.
+     */
+    uint32_t checksum;
+    /**
+     * `KAKEYA_CPU_TIER_*`; a tier that the machine lacks is `KAKEYA_ERR_UNSUPPORTED`. Default: best.
+     */
+    uint32_t cpu_tier;
+} kakeya_params;
+
+/**
+ * A run of coordinates of a row that comes from one tensor. Fill with `kakeya_segment_init`.
+ */
+typedef struct kakeya_segment {
+    /**
+     * `sizeof(kakeya_segment)` of the caller.
+     */
+    size_t struct_size;
+    /**
+     * Coordinates, 1 to 4096.
+     */
+    size_t dim;
+    /**
+     * Factor applied before coding and undone after decoding; finite and positive. Default: 1.
+     */
+    float gain;
+    /**
+     * `KAKEYA_DTYPE_*` in which protected rows are stored. Default: f32.
+     */
+    uint32_t raw_dtype;
+    /**
+     * `KAKEYA_ROPE_*`: rotary embedding that is undone before coding. Default: none.
+     */
+    uint32_t rope;
+    /**
+     * Leading coordinates that are rotated: even, at most `dim`; ignored without RoPE.
+     */
+    size_t n_rot;
+    /**
+     * `n_rot / 2` inverse frequencies in radians per position, copied at creation; ignored without RoPE.
+     */
+    const float *inv_freq;
+} kakeya_segment;
+
+/**
+ * The segments that make up a row, in order. Fill with `kakeya_layout_init`.
+ */
+typedef struct kakeya_layout {
+    /**
+     * `sizeof(kakeya_layout)` of the caller.
+     */
+    size_t struct_size;
+    /**
+     * Number of segments; their dimensions add up to 1 to 4096.
+     */
+    size_t n_segments;
+    /**
+     * The segments; they step by the `struct_size` of the first.
+     */
+    const struct kakeya_segment *segments;
+} kakeya_layout;
+
+/**
+ * Where the rows of one segment are read. Fill with `kakeya_view_init`.
+ *
+ * Element `c` of row `r` is `data[r * row_stride + c * col_stride]`; strides are in elements and may be
+ * negative or zero.
+ */
+typedef struct kakeya_view {
+    /**
+     * `sizeof(kakeya_view)` of the caller.
+     */
+    size_t struct_size;
+    /**
+     * First element of the first row, aligned to the element size.
+     */
+    const void *data;
+    /**
+     * `KAKEYA_DTYPE_*`. Default: f32.
+     */
+    uint32_t dtype;
+    /**
+     * Elements from a row to the next.
+     */
+    ptrdiff_t row_stride;
+    /**
+     * Elements from a coordinate to the next. Default: 1.
+     */
+    ptrdiff_t col_stride;
+} kakeya_view;
+
+/**
+ * Where the rows of one segment are written; as `kakeya_view`. Fill with `kakeya_view_mut_init`.
+ */
+typedef struct kakeya_view_mut {
+    /**
+     * `sizeof(kakeya_view_mut)` of the caller.
+     */
+    size_t struct_size;
+    /**
+     * First element of the first row; NULL leaves this segment out.
+     */
+    void *data;
+    /**
+     * `KAKEYA_DTYPE_*`. Default: f32. Values beyond its range become its largest finite value.
+     */
+    uint32_t dtype;
+    /**
+     * Elements from a row to the next.
+     */
+    ptrdiff_t row_stride;
+    /**
+     * Elements from a coordinate to the next. Default: 1.
+     */
+    ptrdiff_t col_stride;
+} kakeya_view_mut;
+
+/**
+ * The rows to encode. Fill with `kakeya_rows_init`.
+ */
+typedef struct kakeya_rows {
+    /**
+     * `sizeof(kakeya_rows)` of the caller.
+     */
+    size_t struct_size;
+    /**
+     * Number of rows, at least 1.
+     */
+    size_t n_rows;
+    /**
+     * One view per segment of the layout; they step by the `struct_size` of the first.
+     */
+    const struct kakeya_view *views;
+    /**
+     * `n_rows` positions; NULL where no segment has a RoPE rule.
+     */
+    const int32_t *positions;
+    /**
+     * `n_rows` weights, finite and not negative; NULL = all 1.
+     */
+    const float *weights;
+    /**
+     * `n_rows` flags, not 0 = store this row raw; NULL = none.
+     */
+    const uint8_t *protect;
+} kakeya_rows;
+
+/**
+ * Where decoded rows go. Fill with `kakeya_rows_mut_init`.
+ */
+typedef struct kakeya_rows_mut {
+    /**
+     * `sizeof(kakeya_rows_mut)` of the caller.
+     */
+    size_t struct_size;
+    /**
+     * Number of rows; must be what is decoded.
+     */
+    size_t n_rows;
+    /**
+     * One view per segment of the layout; they step by the `struct_size` of the first.
+     */
+    const struct kakeya_view_mut *views;
+    /**
+     * `n_rows` positions at which RoPE is applied; they may differ from those given to the encoder (context
+     * shift). NULL where no segment has a RoPE rule.
+     */
+    const int32_t *positions;
+} kakeya_rows_mut;
+
+/**
+ * One block to encode in a batch. Fill with `kakeya_encode_item_init`.
+ */
+typedef struct kakeya_encode_item {
+    /**
+     * `sizeof(kakeya_encode_item)` of the caller.
+     */
+    size_t struct_size;
+    /**
+     * The rows.
+     */
+    const struct kakeya_rows *rows;
+    /**
+     * Where the block goes.
+     */
+    void *dst;
+    /**
+     * Bytes at `dst`.
+     */
+    size_t dst_cap;
+} kakeya_encode_item;
+
+/**
+ * One block to decode in a batch. Fill with `kakeya_decode_item_init`.
+ */
+typedef struct kakeya_decode_item {
+    /**
+     * `sizeof(kakeya_decode_item)` of the caller.
+     */
+    size_t struct_size;
+    /**
+     * The block.
+     */
+    const void *src;
+    /**
+     * Bytes at `src`.
+     */
+    size_t src_len;
+    /**
+     * Where the rows go.
+     */
+    const struct kakeya_rows_mut *rows;
+} kakeya_decode_item;
+
+/**
+ * What a fit found. Energies are weighted and of the rows that were added, after gains.
+ */
+typedef struct kakeya_fit_report {
+    /**
+     * Rows that were added.
+     */
+    uint64_t n_rows;
+    /**
+     * Components kept.
+     */
+    size_t rank;
+    /**
+     * Share of the variance that they capture, 0 to 1.
+     */
+    double captured_variance;
+    /**
+     * Arithmetic over geometric mean of the variances of the components kept; at least 1.
+     */
+    double coding_gain;
+    /**
+     * K-means centres kept, 0 = they did not pay.
+     */
+    size_t n_centres;
+    /**
+     * Predicted bits per value of a block of many rows, without header and skeleton.
+     */
+    double predicted_bpv;
+    /**
+     * Predicted relative squared error.
+     */
+    double predicted_error;
+    /**
+     * Size of the skeleton when saved, in bytes.
+     */
+    uint64_t skeleton_bytes;
+} kakeya_fit_report;
+
+/**
+ * What the header of a block says.
+ */
+typedef struct kakeya_block_info {
+    /**
+     * Format version.
+     */
+    uint32_t version;
+    /**
+     * `KAKEYA_PRESET_*`.
+     */
+    uint32_t preset;
+    /**
+     * `KAKEYA_DISTORTION_*`.
+     */
+    uint32_t distortion;
+    /**
+     * `KAKEYA_BLOCK_FLAG_*`.
+     */
+    uint32_t flags;
+    /**
+     * Rows.
+     */
+    size_t n_rows;
+    /**
+     * Coordinates of a row.
+     */
+    size_t dim;
+    /**
+     * Coded components of a row: `dim`, or the rank of the skeleton.
+     */
+    size_t rank;
+    /**
+     * K-means centres in use, 0 = none.
+     */
+    size_t n_centres;
+    /**
+     * Bits per coded component.
+     */
+    uint32_t bits;
+    /**
+     * Rows stored raw.
+     */
+    uint32_t n_protected;
+    /**
+     * Size of the whole block in bytes.
+     */
+    uint64_t bytes;
+    /**
+     * Size of the same rows stored raw, in the `raw_dtype` of their segments.
+     */
+    uint64_t raw_bytes;
+    /**
+     * `kakeya_codec_fingerprint` of the codec that wrote the block.
+     */
+    uint8_t fingerprint[32];
+    /**
+     * What the encoder measured by decoding: relative squared error of the weighted rows (MSE and inner
+     * product), or the largest absolute error (LInf). Of rows after gains, protected rows left out.
+     */
+    double certified_error;
+} kakeya_block_info;
+
+/**
+ * A piece of a batch: runs item `index` with workspace `worker`. `state` is what the runner was given.
+ */
+typedef void (*kakeya_task)(void *state, size_t index, size_t worker);
+
+/**
+ * Runs `task(state, index, worker)` once for every `index` below `n_tasks`, on threads of the caller's
+ * choice, each running task with a `worker` below `n_workers` of its own, and returns when all are done.
+ * `opaque` is the pointer that was given to the batch call. It must not throw.
+ */
+typedef void (*kakeya_runner)(void *opaque, kakeya_task task, void *state, size_t n_tasks, size_t n_workers);
+
+/**
+ * What became of one item of a batch.
+ */
+typedef struct kakeya_batch_result {
+    /**
+     * Status of this item.
+     */
+    kakeya_status status;
+    /**
+     * Always 0.
+     */
+    uint32_t reserved;
+    /**
+     * Bytes written by the encoder, or read by the decoder.
+     */
+    uint64_t bytes;
+    /**
+     * Message of the failure, NUL-terminated; empty on success.
+     */
+    char message[240];
+} kakeya_batch_result;
+
+/**
+ * Success.
+ */
+#define KAKEYA_OK 0
+
+/**
+ * A pointer that must not be NULL is NULL.
+ */
+#define KAKEYA_ERR_NULL_POINTER 100
+
+/**
+ * A parameter is outside its range or contradicts another one.
+ */
+#define KAKEYA_ERR_BAD_PARAM 101
+
+/**
+ * A dimension, a row count, a range or a stride does not fit the codec, the workspace or memory.
+ */
+#define KAKEYA_ERR_BAD_SHAPE 102
+
+/**
+ * An element type is unknown, or its data is not aligned to its size.
+ */
+#define KAKEYA_ERR_BAD_DTYPE 103
+
+/**
+ * The combination is well-formed, and this version does not offer it.
+ */
+#define KAKEYA_ERR_UNSUPPORTED 104
+
+/**
+ * Input contains NaN or an infinity where the codec does not accept one.
+ */
+#define KAKEYA_ERR_NOT_FINITE 200
+
+/**
+ * The bytes are not a valid block or skeleton.
+ */
+#define KAKEYA_ERR_CORRUPT 201
+
+/**
+ * The bytes end before what their header announces.
+ */
+#define KAKEYA_ERR_TRUNCATED 202
+
+/**
+ * The block was written by a codec with other parameters, another layout or another skeleton.
+ */
+#define KAKEYA_ERR_WRONG_CODEC 203
+
+/**
+ * The bytes carry a format version that this library does not read.
+ */
+#define KAKEYA_ERR_WRONG_VERSION 204
+
+/**
+ * The asked maximum error cannot be kept at this rate.
+ */
+#define KAKEYA_ERR_BOUND_NOT_MET 205
+
+/**
+ * The destination is smaller than what has to be written.
+ */
+#define KAKEYA_ERR_DST_TOO_SMALL 300
+
+/**
+ * Memory could not be reserved.
+ */
+#define KAKEYA_ERR_OUT_OF_MEMORY 301
+
+/**
+ * The eigenvalue iteration did not converge.
+ */
+#define KAKEYA_ERR_NOT_CONVERGED 302
+
+/**
+ * A panic was caught earlier while this object was in use; it can only be freed.
+ */
+#define KAKEYA_ERR_POISONED 400
+
+/**
+ * The object is in use by another call at this moment.
+ */
+#define KAKEYA_ERR_BUSY 401
+
+/**
+ * The runner of a batch returned without having run this item.
+ */
+#define KAKEYA_ERR_NOT_RUN 402
+
+/**
+ * A defect inside the library, caught before it reached the caller.
+ */
+#define KAKEYA_ERR_PANIC 900
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Version of the library as text, such as "0.1.0". Static.
+ */
+KAKEYA_API const char *kakeya_version_string(void);
+
+/**
+ * Version of the library: major · 1,000,000 + minor · 1,000 + patch. Compare with `KAKEYA_VERSION_NUMBER`.
+ */
+KAKEYA_API uint32_t kakeya_version_number(void);
+
+/**
+ * `KAKEYA_ABI_VERSION` of the library that is loaded. Compare with the macro.
+ */
+KAKEYA_API uint32_t kakeya_abi_version(void);
+
+/**
+ * Name of a status, such as "KAKEYA_ERR_CORRUPT". Static, never NULL, for any integer.
+ */
+KAKEYA_API const char *kakeya_status_name(int32_t status);
+
+/**
+ * What a status means, in words. Static, never NULL, for any integer.
+ */
+KAKEYA_API const char *kakeya_status_text(int32_t status);
+
+/**
+ * Copies the message of this thread's last failure, with the numbers behind it, to `buf`: as much as fits in
+ * `cap` bytes with a NUL at the end. `len` gets the full length without the NUL. `buf` may be NULL if `cap`
+ * is 0. The message stays until the next failure on this thread; it is empty before the first one.
+ *
+ * # Safety
+ * `buf` has `cap` writable bytes; `len` is writable.
+ */
+KAKEYA_API kakeya_status kakeya_last_error_message(char *buf, size_t cap, size_t *len);
+
+/**
+ * Fills `params` with the defaults: turbo, MSE, 4 bits. `struct_size` is `sizeof(*params)`, here as in all
+ * functions of this kind; it is what tells versions apart, so no other way of filling the struct is safe.
+ *
+ * # Safety
+ * `params` has `struct_size` writable bytes.
+ */
+KAKEYA_API kakeya_status kakeya_params_init(struct kakeya_params *params, size_t struct_size);
+
+/**
+ * Fills `segment` with the defaults: dim 0, which must be set, gain 1, no RoPE.
+ *
+ * # Safety
+ * `segment` has `struct_size` writable bytes.
+ */
+KAKEYA_API kakeya_status kakeya_segment_init(struct kakeya_segment *segment, size_t struct_size);
+
+/**
+ * Fills `layout` with the defaults: no segments, which must be set.
+ *
+ * # Safety
+ * `layout` has `struct_size` writable bytes.
+ */
+KAKEYA_API kakeya_status kakeya_layout_init(struct kakeya_layout *layout, size_t struct_size);
+
+/**
+ * Fills `view` with the defaults: f32, column stride 1; data and row stride must be set.
+ *
+ * # Safety
+ * `view` has `struct_size` writable bytes.
+ */
+KAKEYA_API kakeya_status kakeya_view_init(struct kakeya_view *view, size_t struct_size);
+
+/**
+ * Fills `view` with the defaults: f32, column stride 1; data and row stride must be set.
+ *
+ * # Safety
+ * `view` has `struct_size` writable bytes.
+ */
+KAKEYA_API kakeya_status kakeya_view_mut_init(struct kakeya_view_mut *view, size_t struct_size);
+
+/**
+ * Fills `rows` with the defaults: no rows; `n_rows` and views must be set.
+ *
+ * # Safety
+ * `rows` has `struct_size` writable bytes.
+ */
+KAKEYA_API kakeya_status kakeya_rows_init(struct kakeya_rows *rows, size_t struct_size);
+
+/**
+ * Fills `rows` with the defaults: no rows; `n_rows` and views must be set.
+ *
+ * # Safety
+ * `rows` has `struct_size` writable bytes.
+ */
+KAKEYA_API kakeya_status kakeya_rows_mut_init(struct kakeya_rows_mut *rows, size_t struct_size);
+
+/**
+ * Fills `item` with NULL pointers; all fields must be set.
+ *
+ * # Safety
+ * `item` has `struct_size` writable bytes.
+ */
+KAKEYA_API kakeya_status kakeya_encode_item_init(struct kakeya_encode_item *item, size_t struct_size);
+
+/**
+ * Fills `item` with NULL pointers; all fields must be set.
+ *
+ * # Safety
+ * `item` has `struct_size` writable bytes.
+ */
+KAKEYA_API kakeya_status kakeya_decode_item_init(struct kakeya_decode_item *item, size_t struct_size);
+
+/**
+ * Checks parameters, layout and skeleton together and prepares everything that blocks have in common.
+ *
+ * `skeleton` is NULL for turbo. For kakeya, NULL means that every block is fitted a skeleton of its own, which
+ * it carries; a skeleton from `kakeya_fitter_finish` or `kakeya_skeleton_load` is shared by all blocks and
+ * stays alive as long as the codec does. `layout` and what it points to is copied.
+ *
+ * Errors: `BAD_PARAM`, `BAD_SHAPE`, `BAD_DTYPE`, `UNSUPPORTED` (a tier that the machine lacks, a skeleton for
+ * turbo, a maximum error without LInf), `OUT_OF_MEMORY`.
+ *
+ * # Safety
+ * All pointers are NULL or point to what their types say; `layout->segments` has `n_segments` elements,
+ * `inv_freq` of a segment with RoPE `n_rot / 2`.
+ */
+KAKEYA_API
+kakeya_status kakeya_codec_create(const struct kakeya_params *params,
+                                  const struct kakeya_layout *layout,
+                                  const struct kakeya_skeleton *skeleton,
+                                  struct kakeya_codec **out);
+
+/**
+ * Frees a codec; NULL is nothing. No call may be using it.
+ *
+ * # Safety
+ * `codec` is NULL or came from `kakeya_codec_create` and was not freed yet.
+ */
+KAKEYA_API void kakeya_codec_free(struct kakeya_codec *codec);
+
+/**
+ * BLAKE3 of the format version and of all parameters, layout and skeleton: equal codecs have equal
+ * fingerprints, also between processes and machines, so it fits in a cache key. Every block carries it. The
+ * CPU tier is not part of it.
+ *
+ * # Safety
+ * `codec` is a live codec; `out` has 32 writable bytes.
+ */
+KAKEYA_API kakeya_status kakeya_codec_fingerprint(const struct kakeya_codec *codec, uint8_t *out);
+
+/**
+ * The CPU tier that a codec uses, `KAKEYA_CPU_TIER_*` other than `BEST`; with NULL, the best one of this
+ * machine.
+ *
+ * # Safety
+ * `codec` is NULL or a live codec.
+ */
+KAKEYA_API uint32_t kakeya_cpu_tier(const struct kakeya_codec *codec);
+
+/**
+ * Name of a CPU tier: "best", "scalar", "avx2", "avx512", "neon", or "unknown". Static, never NULL.
+ */
+KAKEYA_API const char *kakeya_cpu_tier_name(uint32_t tier);
+
+/**
+ * Bytes that a workspace for blocks of at most `max_rows` rows of `codec` reserves. Only codecs that fit a
+ * skeleton to every block need more for more rows.
+ *
+ * # Safety
+ * `codec` is a live codec; `out` is writable.
+ */
+KAKEYA_API
+kakeya_status kakeya_workspace_size(const struct kakeya_codec *codec,
+                                    size_t max_rows,
+                                    size_t *out);
+
+/**
+ * Reserves the scratch for encoding blocks, or decoding ranges, of at most `max_rows` rows. It serves any
+ * codec that needs no more than this one.
+ *
+ * # Safety
+ * `codec` is a live codec; `out` is writable.
+ */
+KAKEYA_API
+kakeya_status kakeya_workspace_create(const struct kakeya_codec *codec,
+                                      size_t max_rows,
+                                      struct kakeya_workspace **out);
+
+/**
+ * Frees a workspace; NULL is nothing. No call may be using it.
+ *
+ * # Safety
+ * `workspace` is NULL or came from `kakeya_workspace_create` and was not freed yet.
+ */
+KAKEYA_API void kakeya_workspace_free(struct kakeya_workspace *workspace);
+
+/**
+ * Starts a fit for blocks of this layout. `params` must have preset kakeya; bits, variance ratio, largest
+ * rank, K-means settings and seed matter. Memory is in proportion to the square of the dimension.
+ *
+ * # Safety
+ * As `kakeya_codec_create`.
+ */
+KAKEYA_API
+kakeya_status kakeya_fitter_create(const struct kakeya_params *params,
+                                   const struct kakeya_layout *layout,
+                                   struct kakeya_fitter **out);
+
+/**
+ * Adds rows to the fit, each with its weight; protected rows are left out. If a row is refused, the rows
+ * before it have been added.
+ *
+ * # Safety
+ * `fitter` is a live fitter; `rows` is as `kakeya_rows` says.
+ */
+KAKEYA_API kakeya_status kakeya_fitter_add_rows(struct kakeya_fitter *fitter, const struct kakeya_rows *rows);
+
+/**
+ * Makes a skeleton of the rows added so far; more may be added afterwards for another one. Deterministic for
+ * given rows, their order and the seed. `report` may be NULL; its first `report_size` bytes are written.
+ *
+ * Errors: `BAD_SHAPE` without rows, `NOT_CONVERGED`, `OUT_OF_MEMORY`. Memory that the eigenvalue solver asks
+ * for is not reserved ahead: the process aborts where the system refuses it.
+ *
+ * # Safety
+ * `fitter` is a live fitter; `report` is NULL or has `report_size` writable bytes; `out` is writable.
+ */
+KAKEYA_API
+kakeya_status kakeya_fitter_finish(struct kakeya_fitter *fitter,
+                                   struct kakeya_fit_report *report,
+                                   size_t report_size,
+                                   struct kakeya_skeleton **out);
+
+/**
+ * Frees a fitter; NULL is nothing.
+ *
+ * # Safety
+ * `fitter` is NULL or came from `kakeya_fitter_create` and was not freed yet.
+ */
+KAKEYA_API void kakeya_fitter_free(struct kakeya_fitter *fitter);
+
+/**
+ * Bytes that `kakeya_skeleton_save` writes.
+ *
+ * # Safety
+ * `skeleton` is a live skeleton; `out` is writable.
+ */
+KAKEYA_API kakeya_status kakeya_skeleton_size(const struct kakeya_skeleton *skeleton, size_t *out);
+
+/**
+ * Writes a skeleton, with format version and checksum, to the start of `dst`; `written` gets its size.
+ *
+ * # Safety
+ * `skeleton` is a live skeleton; `dst` has `cap` writable bytes; `written` is writable.
+ */
+KAKEYA_API
+kakeya_status kakeya_skeleton_save(const struct kakeya_skeleton *skeleton,
+                                   void *dst,
+                                   size_t cap,
+                                   size_t *written);
+
+/**
+ * Reads what `kakeya_skeleton_save` wrote: all `len` bytes and nothing else. Any bytes may be given; those
+ * that are not a skeleton are `CORRUPT`, `TRUNCATED` or `WRONG_VERSION`. Memory is in proportion to `len`.
+ *
+ * # Safety
+ * `src` has `len` readable bytes; `out` is writable.
+ */
+KAKEYA_API kakeya_status kakeya_skeleton_load(const void *src, size_t len, struct kakeya_skeleton **out);
+
+/**
+ * BLAKE3 of the saved form: equal skeletons have equal ids.
+ *
+ * # Safety
+ * `skeleton` is a live skeleton; `out` has 32 writable bytes.
+ */
+KAKEYA_API kakeya_status kakeya_skeleton_id(const struct kakeya_skeleton *skeleton, uint8_t *out);
+
+/**
+ * Frees a skeleton; NULL is nothing. Codecs that were made from it keep what they need.
+ *
+ * # Safety
+ * `skeleton` is NULL or came from this library and was not freed yet.
+ */
+KAKEYA_API void kakeya_skeleton_free(struct kakeya_skeleton *skeleton);
+
+/**
+ * Largest size in bytes of a block of `n_rows` rows, known before it is encoded: its exact size unless blocks
+ * carry their own skeleton. Grows with `n_rows`.
+ *
+ * # Safety
+ * `codec` is a live codec; `out` is writable.
+ */
+KAKEYA_API kakeya_status kakeya_encode_bound(const struct kakeya_codec *codec, size_t n_rows, size_t *out);
+
+/**
+ * Encodes one block to the start of `dst`; `written` gets its size, at most `kakeya_encode_bound`.
+ *
+ * `dst` is written once and never read, so it may be write-combined memory; it must not overlap what `rows`
+ * points to, and its contents are undefined after an error. Allocates nothing, unless the codec fits a
+ * skeleton to every block.
+ *
+ * Errors: `NOT_FINITE`, `BOUND_NOT_MET`, `DST_TOO_SMALL` (nothing was written), `BAD_SHAPE` (more rows than
+ * the workspace is for), `BAD_PARAM` (a weight, more raw rows than slots, overlapping buffers), `BUSY`.
+ *
+ * # Safety
+ * `codec` and `workspace` are live; `rows` is as `kakeya_rows` says; `dst` has `cap` writable bytes; `written`
+ * is writable.
+ */
+KAKEYA_API
+kakeya_status kakeya_encode(const struct kakeya_codec *codec,
+                            struct kakeya_workspace *workspace,
+                            const struct kakeya_rows *rows,
+                            void *dst,
+                            size_t cap,
+                            size_t *written);
+
+/**
+ * Reads the header of a block: its checksum, its fields, and that `len` bytes hold what it announces. Looks at
+ * nothing else, so it is cheap and total: any bytes may be given. Bytes after the block are allowed. The first
+ * `info_size` bytes of `info` are written.
+ *
+ * Errors: `CORRUPT`, `TRUNCATED`, `WRONG_VERSION`.
+ *
+ * # Safety
+ * `src` has `len` readable bytes; `info` has `info_size` writable bytes.
+ */
+KAKEYA_API
+kakeya_status kakeya_block_read_info(const void *src,
+                                     size_t len,
+                                     struct kakeya_block_info *info,
+                                     size_t info_size);
+
+/**
+ * Checks a whole block without decoding it: header, sizes, checksums; with a codec also that this codec, or an
+ * equal one, wrote it. `codec` may be NULL.
+ *
+ * Errors: `CORRUPT`, `TRUNCATED`, `WRONG_VERSION`, `WRONG_CODEC`.
+ *
+ * # Safety
+ * `codec` is NULL or live; `src` has `len` readable bytes.
+ */
+KAKEYA_API
+kakeya_status kakeya_block_verify(const struct kakeya_codec *codec,
+                                  const void *src,
+                                  size_t len);
+
+/**
+ * Decodes all rows of a block. Any bytes may be given: what is not a block of this codec is refused before
+ * anything is decoded. Allocates nothing. The views must not overlap the block; they may overlap each other,
+ * and then the last segment written to an element stays. What they hold after an error is undefined.
+ *
+ * Errors: `CORRUPT`, `TRUNCATED`, `WRONG_VERSION`, `WRONG_CODEC`, `BAD_SHAPE` (`rows->n_rows` differs from the
+ * block's, or exceeds the workspace's), `BUSY`.
+ *
+ * # Safety
+ * `codec` and `workspace` are live; `src` has `len` readable bytes; `rows` is as `kakeya_rows_mut` says.
+ */
+KAKEYA_API
+kakeya_status kakeya_decode(const struct kakeya_codec *codec,
+                            struct kakeya_workspace *workspace,
+                            const void *src,
+                            size_t len,
+                            const struct kakeya_rows_mut *rows);
+
+/**
+ * Decodes rows `first .. first + count` of a block, as `kakeya_decode` does; `rows->n_rows` is `count`. The
+ * whole block is checked, only these rows are decoded.
+ *
+ * # Safety
+ * As `kakeya_decode`.
+ */
+KAKEYA_API
+kakeya_status kakeya_decode_rows(const struct kakeya_codec *codec,
+                                 struct kakeya_workspace *workspace,
+                                 const void *src,
+                                 size_t len,
+                                 size_t first,
+                                 size_t count,
+                                 const struct kakeya_rows_mut *rows);
+
+/**
+ * Encodes `n` blocks with one codec.
+ *
+ * `runner` spreads the items over threads of the caller's; NULL runs them one after the other with
+ * `workspaces[0]`. There is one workspace per worker. `results[i]`, of `result_size` bytes each, gets status,
+ * size and message of item `i`; items that the runner leaves out are `NOT_RUN`. Returns `KAKEYA_OK` if every
+ * item succeeded, else the status of the first one that did not.
+ *
+ * # Safety
+ * `codec` is live; `workspaces` has `n_workspaces` live workspaces, all different; `items` has `n` items as
+ * for `kakeya_encode`, whose destinations are apart; `results` has `n * result_size` writable bytes; `runner`
+ * keeps its contract.
+ */
+KAKEYA_API
+kakeya_status kakeya_encode_batch(const struct kakeya_codec *codec,
+                                  struct kakeya_workspace *const *workspaces,
+                                  size_t n_workspaces,
+                                  const struct kakeya_encode_item *items,
+                                  size_t n,
+                                  kakeya_runner runner,
+                                  void *opaque,
+                                  struct kakeya_batch_result *results,
+                                  size_t result_size);
+
+/**
+ * Decodes `n` blocks with one codec; in all else as `kakeya_encode_batch`.
+ *
+ * # Safety
+ * As `kakeya_encode_batch`, with items as for `kakeya_decode`.
+ */
+KAKEYA_API
+kakeya_status kakeya_decode_batch(const struct kakeya_codec *codec,
+                                  struct kakeya_workspace *const *workspaces,
+                                  size_t n_workspaces,
+                                  const struct kakeya_decode_item *items,
+                                  size_t n,
+                                  kakeya_runner runner,
+                                  void *opaque,
+                                  struct kakeya_batch_result *results,
+                                  size_t result_size);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* KAKEYATURBO_H */

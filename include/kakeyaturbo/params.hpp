@@ -1,0 +1,151 @@
+/* kakeya::Params, Segment and Layout: what a codec is made from, as values with setters that chain.
+ * Included by kakeyaturbo.hpp. Ranges and defaults are those of the C structs of the same names.
+ * SPDX-License-Identifier: Apache-2.0 */
+
+#ifndef KAKEYATURBO_PARAMS_HPP
+#define KAKEYATURBO_PARAMS_HPP
+
+#include <kakeyaturbo/kakeyaturbo.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <utility>
+#include <vector>
+
+namespace kakeya {
+
+enum class Preset : std::uint32_t { turbo = KAKEYA_PRESET_TURBO, kakeya = KAKEYA_PRESET_KAKEYA };
+
+enum class Distortion : std::uint32_t {
+    mse = KAKEYA_DISTORTION_MSE,
+    inner_product = KAKEYA_DISTORTION_INNER_PRODUCT,
+    linf = KAKEYA_DISTORTION_LINF,
+};
+
+enum class Dtype : std::uint32_t { f32 = KAKEYA_DTYPE_F32, f16 = KAKEYA_DTYPE_F16, bf16 = KAKEYA_DTYPE_BF16 };
+
+enum class Rope : std::uint32_t {
+    none = KAKEYA_ROPE_NONE,
+    neox = KAKEYA_ROPE_NEOX,
+    interleaved = KAKEYA_ROPE_INTERLEAVED,
+};
+
+enum class NanPolicy : std::uint32_t { reject = KAKEYA_NAN_POLICY_REJECT, raw = KAKEYA_NAN_POLICY_RAW };
+
+enum class CpuTier : std::uint32_t {
+    best = KAKEYA_CPU_TIER_BEST,
+    scalar = KAKEYA_CPU_TIER_SCALAR,
+    avx2 = KAKEYA_CPU_TIER_AVX2,
+    avx512 = KAKEYA_CPU_TIER_AVX512,
+    neon = KAKEYA_CPU_TIER_NEON,
+};
+
+namespace detail {
+
+/* A C struct with its defaults. Should the library refuse the size, struct_size stays 0, and the call that gets the
+ * struct fails instead: a constructor has no status to give back. */
+template <class Struct>
+Struct defaults(kakeya_status (*init)(Struct*, std::size_t)) noexcept {
+    Struct filled{};
+    if (init(&filled, sizeof filled) != KAKEYA_OK) filled.struct_size = 0;
+    return filled;
+}
+
+}  // namespace detail
+
+/** Parameters of a codec or a fitter: `Params().preset(Preset::turbo).bits(4)`. */
+class Params {
+public:
+    Params() noexcept : raw_(detail::defaults(&kakeya_params_init)) {}
+
+    Params& preset(Preset preset) noexcept { return raw_.preset = static_cast<std::uint32_t>(preset), *this; }
+    Params& distortion(Distortion d) noexcept { return raw_.distortion = static_cast<std::uint32_t>(d), *this; }
+    /** Bits per coded component: an integer from 1 to 8. */
+    Params& bits(int bits) noexcept { return raw_.bits = static_cast<float>(bits), *this; }
+    /** Distortion::linf: largest allowed |x - x'|, in the units of the rows; 0 = none asked. */
+    Params& max_abs_error(float bound) noexcept { return raw_.max_abs_error = bound, *this; }
+    /** Preset::kakeya: share of the variance that the basis must capture, in (0, 1]. */
+    Params& variance_ratio(float ratio) noexcept { return raw_.variance_ratio = ratio, *this; }
+    /** Preset::kakeya: largest number of components; 0 = no limit but the dimension. */
+    Params& max_rank(std::uint32_t rank) noexcept { return raw_.max_rank = rank, *this; }
+    /** Preset::kakeya: centres to try (0 to 256, 0 = none) and rounds (1 to 100). */
+    Params& kmeans(std::uint32_t centres, std::uint32_t rounds = 10) noexcept {
+        return raw_.kmeans_k = centres, raw_.kmeans_iters = rounds, *this;
+    }
+    /** Rows of a block that may be stored raw; their space is reserved in every block. */
+    Params& max_protected(std::size_t rows) noexcept { return raw_.max_protected = rows, *this; }
+    Params& seed(std::uint64_t seed) noexcept { return raw_.seed = seed, *this; }
+    Params& nan_policy(NanPolicy policy) noexcept {
+        return raw_.nan_policy = static_cast<std::uint32_t>(policy), *this;
+    }
+    /** false: the checksum of a block covers its header only. */
+    Params& checksum(bool payload) noexcept { return raw_.checksum = payload ? 1U : 0U, *this; }
+    Params& cpu_tier(CpuTier tier) noexcept { return raw_.cpu_tier = static_cast<std::uint32_t>(tier), *this; }
+
+    [[nodiscard]] const kakeya_params& raw() const noexcept { return raw_; }
+
+private:
+    kakeya_params raw_;
+};
+
+/** A run of coordinates of a row that comes from one tensor: the K, or the V, of a kv-head. */
+class Segment {
+public:
+    /** `dim` coordinates, 1 to 4096; gain 1, raw rows in f32, no RoPE. */
+    explicit Segment(std::size_t dim) noexcept : raw_(detail::defaults(&kakeya_segment_init)) { raw_.dim = dim; }
+
+    /** Factor applied before coding and undone after decoding; finite and positive. */
+    Segment& gain(float gain) noexcept { return raw_.gain = gain, *this; }
+    /** Element type in which protected rows are stored. */
+    Segment& raw_dtype(Dtype dtype) noexcept { return raw_.raw_dtype = static_cast<std::uint32_t>(dtype), *this; }
+    /** Rotary embedding to undo before coding; rotates the first `2 * inv_freq.size()` coordinates, with inverse
+     *  frequencies in radians per position. */
+    Segment& rope(Rope kind, std::vector<float> inv_freq) {
+        raw_.rope = static_cast<std::uint32_t>(kind);
+        inv_freq_ = std::move(inv_freq);
+        return *this;
+    }
+
+    /** The C struct; it points into this object. */
+    [[nodiscard]] kakeya_segment raw() const noexcept {
+        kakeya_segment segment = raw_;
+        segment.n_rot = 2 * inv_freq_.size();
+        segment.inv_freq = inv_freq_.empty() ? nullptr : inv_freq_.data();
+        return segment;
+    }
+
+private:
+    kakeya_segment raw_;
+    std::vector<float> inv_freq_;
+};
+
+/** The segments that make up a row, in order; their dimensions add up to 1 to 4096. */
+class Layout {
+public:
+    Layout(std::vector<Segment> segments) : segments_(std::move(segments)) {}
+    Layout(std::initializer_list<Segment> segments) : segments_(segments) {}
+    /** Rows of one tensor, `dim` coordinates each. */
+    static Layout single(std::size_t dim) { return {Segment(dim)}; }
+
+    [[nodiscard]] std::size_t n_segments() const noexcept { return segments_.size(); }
+
+    /** Calls `use` with the C struct, which lives until `use` returns, and gives back what `use` does. */
+    template <class Use>
+    auto with_raw(Use&& use) const {
+        std::vector<kakeya_segment> segments;
+        segments.reserve(segments_.size());
+        for (const Segment& segment : segments_) segments.push_back(segment.raw());
+        kakeya_layout layout = detail::defaults(&kakeya_layout_init);
+        layout.n_segments = segments.size();
+        layout.segments = segments.data();
+        return std::forward<Use>(use)(&layout);
+    }
+
+private:
+    std::vector<Segment> segments_;
+};
+
+}  // namespace kakeya
+
+#endif  // KAKEYATURBO_PARAMS_HPP

@@ -1,0 +1,45 @@
+//! How large a block gets, known before it is encoded.
+
+use super::Codec;
+use crate::error::{Error, Result};
+use crate::format::block::{FLAG_CHECKSUM, FLAG_OWN_SKELETON, FLAG_POSITIONS, Header, Sections};
+
+impl Codec {
+    /// Size in bytes of the largest block of `n` rows: its exact size where blocks share a skeleton or have
+    /// none. Grows with `n`.
+    pub fn encode_bound(&self, n: usize) -> Result<usize> {
+        let (rank, centres) = self.largest_skeleton(n);
+        self.header(n, rank, centres).map(|header| header.bytes as usize)
+    }
+
+    /// The header of a block of `n` rows before it is encoded.
+    pub(super) fn header(&self, n: usize, rank: usize, n_centres: usize) -> Result<Header> {
+        let too_many = Error::BadShape { what: "number of rows", got: n, limit: u32::MAX as usize };
+        if n == 0 {
+            return Err(Error::BadShape { what: "number of rows", got: 0, limit: 1 });
+        }
+        let flag = |on: bool, flag: u8| if on { flag } else { 0 };
+        let mut header = Header {
+            preset: self.params.settings().preset.code(),
+            distortion: self.objective.code(),
+            flags: flag(self.params.settings().checksum, FLAG_CHECKSUM)
+                | flag(self.skeleton.is_none(), FLAG_OWN_SKELETON)
+                | flag(self.layout.needs_positions(), FLAG_POSITIONS),
+            bits: self.params.bits(),
+            rank: rank as u16,
+            n_centres: n_centres as u32,
+            n_rows: u32::try_from(n).map_err(|_| too_many)?,
+            dim: self.layout.dim() as u32,
+            slots: self.params.settings().max_protected as u32,
+            n_protected: 0,
+            raw_row_bytes: self.layout.raw_row_bytes() as u32,
+            payload_crc: 0,
+            bytes: 0,
+            certified_error: 0.0,
+            fingerprint: self.fingerprint,
+        };
+        let sections = Sections::of(&header).ok_or(Error::OutOfRange { what: "the block" })?;
+        header.bytes = sections.raw.end as u64;
+        Ok(header)
+    }
+}

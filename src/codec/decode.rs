@@ -1,0 +1,271 @@
+//! The rows of a block, back into engine tensors.
+
+use super::row::{Kernel, RowCode, Scratch};
+use super::{Codec, RowsMut, Workspace};
+use crate::error::{Error, Result};
+use crate::format::block::{FLAG_OWN_SKELETON, FLAG_POSITIONS, Header, Sections, UNUSED_SLOT};
+use crate::format::bytes::Fields;
+use crate::layout::Views;
+use crate::pack::unpack;
+use crate::scale;
+use crate::skeleton::{Skeleton, index_bits};
+use fearless_simd::dispatch;
+use std::ops::Range;
+
+/// Checks a block as far as that goes without its codec: header, sizes, checksums and the order of its slots.
+/// Bytes after the block are left alone.
+pub fn verify(src: &[u8]) -> Result<Header> {
+    Block::parse(src).map(|block| block.header)
+}
+
+impl Codec {
+    /// Checks a block as [`verify`] does, and that it was written by this codec or an equal one.
+    pub fn verify(&self, src: &[u8]) -> Result<Header> {
+        let block = Block::parse(src)?;
+        block.check_codec(self)?;
+        Ok(block.header)
+    }
+
+    /// Decodes all rows of a block. What `rows` points to is undefined after an error.
+    pub fn decode<V: Views + ?Sized>(
+        &self,
+        workspace: &mut Workspace,
+        src: &[u8],
+        rows: &RowsMut<'_, V>,
+    ) -> Result<()> {
+        let block = Block::parse(src)?;
+        let n = block.header.n_rows as usize;
+        self.decode_block(workspace, &block, 0..n, rows)
+    }
+
+    /// Decodes rows `first .. first + rows.n` of a block. The whole block is checked, only those rows are
+    /// decoded.
+    pub fn decode_rows<V: Views + ?Sized>(
+        &self,
+        workspace: &mut Workspace,
+        src: &[u8],
+        first: usize,
+        rows: &RowsMut<'_, V>,
+    ) -> Result<()> {
+        let block = Block::parse(src)?;
+        let n = block.header.n_rows as usize;
+        let end = first.checked_add(rows.n).filter(|&end| end <= n);
+        let end = end.ok_or(Error::BadShape { what: "end of the row range", got: first, limit: n })?;
+        self.decode_block(workspace, &block, first..end, rows)
+    }
+
+    fn decode_block<V: Views + ?Sized>(
+        &self,
+        workspace: &mut Workspace,
+        block: &Block<'_>,
+        range: Range<usize>,
+        rows: &RowsMut<'_, V>,
+    ) -> Result<()> {
+        let header = &block.header;
+        block.check_codec(self)?;
+        if rows.n != range.len() {
+            return Err(Error::BadShape { what: "number of rows", got: rows.n, limit: range.len() });
+        }
+        match rows.positions {
+            None if self.layout.needs_positions() => {
+                return Err(Error::NullPointer { what: "positions, which a segment with RoPE needs," });
+            }
+            Some(positions) if positions.len() != rows.n => {
+                return Err(Error::BadShape { what: "number of positions", got: positions.len(), limit: rows.n });
+            }
+            _ => {}
+        }
+        let shape = (usize::from(header.rank), header.n_centres as usize);
+        workspace.check(self, rows.n, shape)?;
+        let Workspace { row, scratch, own, .. } = workspace;
+        let kernel = match (self.skeleton.as_deref(), own) {
+            (Some(skeleton), _) => self.shared_kernel(skeleton),
+            (None, own) => {
+                let own = own.as_mut().expect("the workspace was checked");
+                let at = block.sections.skeleton.clone();
+                let bytes = &block.src[at.clone()];
+                own.skeleton.read_parts(self.layout.dim(), shape.0, shape.1, bytes, at.start)?;
+                own.rotation.resize(shape.0);
+                let kernel = self.shared_kernel(&own.skeleton);
+                Kernel { rotation: &own.rotation, ..kernel }
+            }
+        };
+        let pass = Pass { codec: self, kernel, block, rows, first: range.start };
+        dispatch!(self.tier.level(), _token => pass.run(&mut row[..self.layout.dim()], scratch))
+    }
+}
+
+/// A block whose header, sizes and checksums have been checked.
+struct Block<'a> {
+    src: &'a [u8],
+    header: Header,
+    sections: Sections,
+}
+
+impl<'a> Block<'a> {
+    fn parse(src: &'a [u8]) -> Result<Self> {
+        let header = Header::parse(src)?;
+        let sections = Sections::of(&header).expect("the header was checked");
+        header.verify_payload(src)?;
+        let block = Self { src, header, sections };
+        block.check_slots()?;
+        Ok(block)
+    }
+
+    /// Used slots are in ascending order and name rows of the block; unused ones say so.
+    fn check_slots(&self) -> Result<()> {
+        let used = self.header.n_protected as usize;
+        let mut next = 0;
+        for slot in 0..self.header.slots as usize {
+            let (row, _) = self.slot(slot);
+            let legal = if slot < used { (next..self.header.n_rows).contains(&row) } else { row == UNUSED_SLOT };
+            if !legal {
+                return Err(Error::Corrupt { what: "slot of a raw row", at: self.sections.slots.start });
+            }
+            next = row.wrapping_add(1);
+        }
+        Ok(())
+    }
+
+    /// Row and position of a slot.
+    fn slot(&self, slot: usize) -> (u32, i32) {
+        let len = self.header.slot_bytes();
+        let mut fields = Fields(&self.src[self.sections.slots.clone()][slot * len..]);
+        let row = fields.u32();
+        (row, if self.header.has(FLAG_POSITIONS) { fields.u32() as i32 } else { 0 })
+    }
+
+    /// The slot of a row, if it is stored raw, or else the slot where it would be.
+    fn find_slot(&self, row: usize) -> std::result::Result<usize, usize> {
+        let (mut low, mut high) = (0, self.header.n_protected as usize);
+        while low < high {
+            let middle = low.midpoint(high);
+            match (self.slot(middle).0 as usize).cmp(&row) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Equal => return Ok(middle),
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        Err(low)
+    }
+
+    /// Whether this codec wrote the block.
+    fn check_codec(&self, codec: &Codec) -> Result<()> {
+        let header = &self.header;
+        if header.fingerprint != codec.fingerprint {
+            let start = |id: &[u8; 32]| u64::from_be_bytes(id[..8].try_into().expect("8 of 32 bytes"));
+            let (got, want) = (start(&header.fingerprint), start(&codec.fingerprint));
+            return Err(Error::WrongCodec { what: "fingerprint", got, want });
+        }
+        // The fingerprint decides all of these: where one differs nevertheless, the header was forged.
+        let (rank, centres) = codec.largest_skeleton(header.n_rows as usize);
+        let ours = codec.header(header.n_rows as usize, usize::from(header.rank), header.n_centres as usize)?;
+        let shared = !header.has(FLAG_OWN_SKELETON);
+        let shape = (usize::from(header.rank), header.n_centres as usize);
+        let fits = if shared { shape == (rank, centres) } else { shape.0 <= rank && shape.1 <= centres };
+        let same = Header {
+            n_protected: header.n_protected,
+            payload_crc: header.payload_crc,
+            certified_error: header.certified_error,
+            ..ours
+        };
+        if fits && same.write() == header.write() {
+            return Ok(());
+        }
+        Err(Error::Corrupt { what: "a header that its codec would not write", at: 0 })
+    }
+
+    /// Scale, reach and centre of a row, checked.
+    #[inline(always)]
+    fn row_code(&self, row: usize, skeleton: &Skeleton) -> Result<RowCode> {
+        let mut scale = Fields(&self.src[self.sections.scales.clone()][2 * row..]);
+        let mut code = RowCode { scale: scale.u16(), ..RowCode::default() };
+        if scale::decode(code.scale).is_none() {
+            return Err(Error::Corrupt { what: "a scale", at: self.sections.scales.start + 2 * row });
+        }
+        let centres = skeleton.n_centres();
+        if centres > 0 {
+            code.reach = self.src[self.sections.reaches.clone()][row];
+            let width = index_bits(centres);
+            if width > 0 {
+                let mut index = [0];
+                unpack(&self.src[self.sections.indices.clone()], width, row, &mut index);
+                code.centre = index[0];
+            }
+            if usize::from(code.centre) >= centres {
+                return Err(Error::Corrupt { what: "a centre index", at: self.sections.indices.start });
+            }
+        }
+        Ok(code)
+    }
+}
+
+/// One pass over a range of rows.
+struct Pass<'a, V: ?Sized> {
+    codec: &'a Codec,
+    kernel: Kernel<'a>,
+    block: &'a Block<'a>,
+    rows: &'a RowsMut<'a, V>,
+    /// Row of the block that becomes row 0 of `rows`.
+    first: usize,
+}
+
+impl<V: Views + ?Sized> Pass<'_, V> {
+    #[inline(always)]
+    fn run(&self, row: &mut [f32], scratch: &mut Scratch) -> Result<()> {
+        let block = self.block;
+        let rank = self.kernel.skeleton.rank();
+        let stream = &block.src[block.sections.symbols.clone()];
+        for i in 0..self.rows.n {
+            let at = self.first + i;
+            if let Ok(slot) = block.find_slot(at) {
+                self.restore_raw(i, slot, row)?;
+                continue;
+            }
+            let code = block.row_code(at, self.kernel.skeleton)?;
+            let symbols = &mut scratch.symbols[..rank];
+            unpack(stream, block.header.bits, at * rank, symbols);
+            self.kernel.decode(code, symbols, &mut scratch.back, row);
+            self.store(i, row)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a decoded row: gains undone, rotary embedding applied.
+    #[inline(always)]
+    fn store(&self, i: usize, row: &mut [f32]) -> Result<()> {
+        for (index, (offset, segment)) in self.codec.layout.offsets().enumerate() {
+            let Some(view) = self.rows.views.view(index, segment.dim)? else { continue };
+            let part = &mut row[offset..offset + segment.dim];
+            if segment.gain != 1.0 {
+                let unit = self.codec.units[offset];
+                part.iter_mut().for_each(|x| *x = (*x * unit).clamp(f32::MIN, f32::MAX));
+            }
+            if let (Some(rope), Some(positions)) = (&segment.rope, self.rows.positions) {
+                rope.apply(positions[i], part);
+            }
+            view.write(i, part);
+        }
+        Ok(())
+    }
+
+    /// Writes a row that was stored raw, turned from its position to the one that is asked for.
+    fn restore_raw(&self, i: usize, slot: usize, row: &mut [f32]) -> Result<()> {
+        let len = self.block.header.raw_row_bytes as usize;
+        let mut raw = Fields(&self.block.src[self.block.sections.raw.clone()][slot * len..][..len]);
+        let (_, from) = self.block.slot(slot);
+        for (index, (offset, segment)) in self.codec.layout.offsets().enumerate() {
+            let part = &mut row[offset..offset + segment.dim];
+            segment.raw_dtype.read_le(raw.bytes(segment.dim * segment.raw_dtype.size()), part);
+            let Some(view) = self.rows.views.view(index, segment.dim)? else { continue };
+            if let (Some(rope), Some(positions)) = (&segment.rope, self.rows.positions) {
+                let shift = i64::from(positions[i]) - i64::from(from);
+                if shift != 0 {
+                    rope.turn(shift as f64, part);
+                }
+            }
+            view.write(i, part);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,318 @@
+//! A block from the rows of engine tensors.
+
+use super::row::{Kernel, RowCode, RowError, Scratch, check_weights};
+use super::workspace::Own;
+use super::{Codec, Objective, Rows, Workspace};
+use crate::distortion::{Distortion, InnerProduct, LInf, MSE};
+use crate::error::{Error, Result};
+use crate::format::block::{FLAG_POSITIONS, HEADER_BYTES, Header, Sections};
+use crate::format::bytes::Section;
+use crate::layout::Views;
+use crate::pack::BitPacker;
+use crate::params::NanPolicy;
+use crate::skeleton::{fit_block, index_bits};
+use crc32fast::Hasher;
+use fearless_simd::dispatch;
+
+impl Codec {
+    /// Encodes `rows` to the start of `dst` and returns the size of the block. `dst` is written, never read.
+    ///
+    /// Allocates nothing, except where the block brings its own skeleton.
+    pub fn encode<V: Views + ?Sized>(
+        &self,
+        workspace: &mut Workspace,
+        rows: &Rows<'_, V>,
+        dst: &mut [u8],
+    ) -> Result<usize> {
+        match self.objective {
+            Objective::Mse => self.encode_for::<MSE, V>(workspace, rows, dst),
+            Objective::InnerProduct => self.encode_for::<InnerProduct, V>(workspace, rows, dst),
+            Objective::LInf => self.encode_for::<LInf, V>(workspace, rows, dst),
+        }
+    }
+
+    fn encode_for<R: Distortion, V: Views + ?Sized>(
+        &self,
+        workspace: &mut Workspace,
+        rows: &Rows<'_, V>,
+        dst: &mut [u8],
+    ) -> Result<usize> {
+        let dim = self.layout.dim();
+        workspace.check(self, rows.n, self.largest_skeleton(rows.n))?;
+        rows.check(self)?;
+        let Workspace { row, scratch, bytes, own, .. } = workspace;
+        let row = &mut row[..dim];
+        let kernel = match (self.skeleton.as_deref(), own) {
+            (Some(skeleton), _) => self.shared_kernel(skeleton),
+            (None, own) => {
+                let own = own.as_mut().expect("the workspace was checked");
+                self.fit(rows, row, own)?;
+                let kernel = self.shared_kernel(&own.skeleton);
+                Kernel { rotation: &own.rotation, ..kernel }
+            }
+        };
+        let skeleton = kernel.skeleton;
+        let mut header = self.header(rows.n, skeleton.rank(), skeleton.n_centres())?;
+        let (need, got) = (header.bytes as usize, dst.len());
+        let dst = dst.get_mut(..need).ok_or(Error::DstTooSmall { need, got })?;
+        let (head, mut payload) = dst.split_at_mut(HEADER_BYTES);
+        let mut writer = Writer::new(&header, &mut payload);
+        if self.skeleton.is_none() {
+            skeleton.write_parts(|part| writer.skeleton.put(part));
+        }
+        let mut tally = Tally::default();
+        let pass = Pass { codec: self, kernel, rows };
+        dispatch!(self.tier.level(), _token => pass.run::<R>(row, scratch, bytes, &mut writer, &mut tally))?;
+        header.n_protected = tally.protected as u32;
+        header.payload_crc = writer.finish();
+        header.certified_error = tally.certificate(self.objective);
+        head.copy_from_slice(&header.write());
+        Ok(need)
+    }
+
+    /// Fits the block's own skeleton to its rows, those that will be stored raw left out.
+    fn fit<V: Views + ?Sized>(&self, rows: &Rows<'_, V>, row: &mut [f32], own: &mut Own) -> Result<()> {
+        let dim = self.layout.dim();
+        let block = &mut own.rows[..rows.n * dim];
+        let weights = &mut own.weights[..rows.n];
+        for (i, (to, weight)) in block.chunks_exact_mut(dim).zip(weights.iter_mut()).enumerate() {
+            if self.load(rows, i, row)? {
+                to.fill(0.0);
+                *weight = 0.0;
+            } else {
+                to.copy_from_slice(row);
+                *weight = rows.weight(i);
+            }
+        }
+        if weights.iter().all(|&weight| weight == 0.0) {
+            weights.fill(1.0);
+        }
+        let (fitted, _) = fit_block(block, weights, dim, &self.params)?;
+        own.skeleton.assign(&fitted);
+        own.rotation.resize(fitted.rank());
+        Ok(())
+    }
+
+    /// Reads row `i` as the kernel sees it: rotary embedding undone, times the gains. Returns whether it is to
+    /// be stored raw; a row that cannot be coded is an error.
+    #[inline(always)]
+    pub(super) fn load<V: Views + ?Sized>(&self, rows: &Rows<'_, V>, i: usize, row: &mut [f32]) -> Result<bool> {
+        for (index, (offset, segment)) in self.layout.offsets().enumerate() {
+            let part = &mut row[offset..offset + segment.dim];
+            rows.read(index, i, part)?;
+            if let (Some(rope), Some(positions)) = (&segment.rope, rows.positions) {
+                rope.undo(positions[i], part);
+            }
+            if segment.gain != 1.0 {
+                part.iter_mut().for_each(|x| *x *= segment.gain);
+            }
+        }
+        // The exponent bits of NaN and infinities are all ones.
+        let finite = row.iter().fold(true, |finite, x| finite & x.is_finite());
+        let protected = rows.protect.is_some_and(|protect| protect[i] != 0);
+        match self.params.settings().nan_policy {
+            _ if protected => Ok(true),
+            _ if finite => Ok(false),
+            NanPolicy::Raw => Ok(true),
+            NanPolicy::Reject => Err(Error::NotFinite { row: i }),
+        }
+    }
+}
+
+impl<V: Views + ?Sized> Rows<'_, V> {
+    /// Checks counts and weights against the layout.
+    pub(super) fn check(&self, codec: &Codec) -> Result<()> {
+        let lengths = [
+            ("number of positions", self.positions.map(<[i32]>::len)),
+            ("number of weights", self.weights.map(<[f32]>::len)),
+            ("number of protect flags", self.protect.map(<[u8]>::len)),
+        ];
+        for (what, len) in lengths {
+            if let Some(got) = len.filter(|&len| len != self.n) {
+                return Err(Error::BadShape { what, got, limit: self.n });
+            }
+        }
+        if codec.layout.needs_positions() && self.positions.is_none() {
+            return Err(Error::NullPointer { what: "positions, which a segment with RoPE needs," });
+        }
+        check_weights(self.weights.unwrap_or_default())
+    }
+
+    /// Row `i` of a segment, as it is in its tensor.
+    #[inline(always)]
+    fn read(&self, segment: usize, i: usize, part: &mut [f32]) -> Result<()> {
+        let view = self.views.view(segment, part.len())?;
+        view.ok_or(Error::NullPointer { what: "data of a view" })?.read(i, part);
+        Ok(())
+    }
+
+    #[inline(always)]
+    pub(super) fn weight(&self, i: usize) -> f32 {
+        self.weights.map_or(1.0, |weights| weights[i])
+    }
+}
+
+/// The payload of a block under construction.
+struct Writer<'a> {
+    skeleton: Section<'a>,
+    scales: Section<'a>,
+    reaches: Section<'a>,
+    indices: Section<'a>,
+    symbols: Section<'a>,
+    slots: Section<'a>,
+    raw: Section<'a>,
+    packed_indices: BitPacker,
+    packed_symbols: BitPacker,
+    /// Widths of a centre index and of a symbol.
+    widths: (u8, u8),
+    has_reaches: bool,
+    has_positions: bool,
+}
+
+impl<'a> Writer<'a> {
+    fn new(header: &Header, payload: &mut &'a mut [u8]) -> Self {
+        let sections = Sections::of(header).expect("the size of the block was computed from them");
+        let checksum = header.has(crate::format::block::FLAG_CHECKSUM);
+        let mut split = |range: std::ops::Range<usize>| Section::split(payload, range.len(), checksum);
+        Self {
+            skeleton: split(sections.skeleton),
+            scales: split(sections.scales),
+            reaches: split(sections.reaches),
+            indices: split(sections.indices),
+            symbols: split(sections.symbols),
+            slots: split(sections.slots),
+            raw: split(sections.raw),
+            packed_indices: BitPacker::default(),
+            packed_symbols: BitPacker::default(),
+            widths: (index_bits(header.n_centres.max(1) as usize), header.bits),
+            has_reaches: header.n_centres > 0,
+            has_positions: header.has(FLAG_POSITIONS),
+        }
+    }
+
+    #[inline(always)]
+    fn row(&mut self, code: RowCode, symbols: &[u8], bytes: &mut [u8]) {
+        self.scales.put(&code.scale.to_le_bytes());
+        if self.has_reaches {
+            self.reaches.put(&[code.reach]);
+        }
+        if self.widths.0 > 0 {
+            let len = self.packed_indices.push(&[code.centre], self.widths.0, bytes);
+            self.indices.put(&bytes[..len]);
+        }
+        let len = self.packed_symbols.push(symbols, self.widths.1, bytes);
+        self.symbols.put(&bytes[..len]);
+    }
+
+    fn slot(&mut self, row: u32, position: Option<i32>) {
+        self.slots.put(&row.to_le_bytes());
+        if self.has_positions {
+            self.slots.put(&position.unwrap_or(0).to_le_bytes());
+        }
+    }
+
+    /// Fills up what was reserved and not used; returns the checksum of the payload, 0 if none is wanted.
+    fn finish(mut self) -> u32 {
+        if let Some(byte) = self.packed_indices.finish() {
+            self.indices.put(&[byte]);
+        }
+        if let Some(byte) = self.packed_symbols.finish() {
+            self.symbols.put(&[byte]);
+        }
+        let mut checksum = Hasher::new();
+        for section in [self.skeleton, self.scales, self.reaches, self.indices, self.symbols] {
+            section.finish(0, &mut checksum);
+        }
+        self.slots.finish(0xFF, &mut checksum);
+        self.raw.finish(0, &mut checksum);
+        checksum.finalize()
+    }
+}
+
+/// What is summed over the rows of a block.
+#[derive(Debug, Default)]
+struct Tally {
+    energy: f64,
+    squared: f64,
+    absolute: f64,
+    protected: usize,
+}
+
+impl Tally {
+    #[inline(always)]
+    fn add(&mut self, weight: f32, error: RowError) {
+        self.energy += f64::from(weight) * error.energy;
+        self.squared += f64::from(weight) * error.squared;
+        self.absolute = self.absolute.max(error.absolute);
+    }
+
+    fn certificate(&self, objective: Objective) -> f64 {
+        match objective {
+            Objective::LInf => self.absolute,
+            _ if self.energy > 0.0 => self.squared / self.energy,
+            // Rows without energy, or without weight.
+            _ => 0.0,
+        }
+    }
+}
+
+/// One pass over the rows of a block.
+struct Pass<'a, V: ?Sized> {
+    codec: &'a Codec,
+    kernel: Kernel<'a>,
+    rows: &'a Rows<'a, V>,
+}
+
+impl<V: Views + ?Sized> Pass<'_, V> {
+    #[inline(always)]
+    fn run<R: Distortion>(
+        &self,
+        row: &mut [f32],
+        scratch: &mut Scratch,
+        bytes: &mut [u8],
+        writer: &mut Writer<'_>,
+        tally: &mut Tally,
+    ) -> Result<()> {
+        let bound = f64::from(self.codec.params.settings().max_abs_error);
+        for i in 0..self.rows.n {
+            let mut code = RowCode::default();
+            if self.codec.load(self.rows, i, row)? {
+                scratch.symbols.fill(0);
+                self.store_raw(i, row, bytes, writer, tally)?;
+            } else {
+                let error;
+                (code, error) = self.kernel.encode::<R>(row, scratch);
+                if bound > 0.0 && error.absolute > bound {
+                    return Err(Error::BoundNotMet { row: i, got: error.absolute, bound });
+                }
+                tally.add(self.rows.weight(i), error);
+            }
+            writer.row(code, &scratch.symbols[..self.kernel.skeleton.rank()], bytes);
+        }
+        Ok(())
+    }
+
+    fn store_raw(
+        &self,
+        i: usize,
+        row: &mut [f32],
+        bytes: &mut [u8],
+        writer: &mut Writer<'_>,
+        tally: &mut Tally,
+    ) -> Result<()> {
+        let slots = self.codec.params.settings().max_protected;
+        if tally.protected == slots {
+            return Err(Error::NoRawSlot { row: i, slots });
+        }
+        tally.protected += 1;
+        writer.slot(i as u32, self.rows.positions.map(|positions| positions[i]));
+        for (index, (offset, segment)) in self.codec.layout.offsets().enumerate() {
+            let part = &mut row[offset..offset + segment.dim];
+            self.rows.read(index, i, part)?;
+            let bytes = &mut bytes[..segment.dim * segment.raw_dtype.size()];
+            segment.raw_dtype.write_le(part, bytes);
+            writer.raw.put(bytes);
+        }
+        Ok(())
+    }
+}

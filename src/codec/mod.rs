@@ -1,0 +1,231 @@
+//! The codec: rows of engine tensors to blocks and back.
+
+mod bound;
+mod decode;
+mod encode;
+mod plain;
+mod row;
+mod stream;
+mod workspace;
+
+pub use decode::verify;
+pub use plain::{Codes, decode_block, encode_block};
+pub(crate) use row::unit_of;
+pub use stream::StreamFitter;
+pub use workspace::Workspace;
+
+use crate::distortion::{Distortion, InnerProduct, LInf, MSE};
+use crate::error::{Error, Result, try_reserve};
+use crate::format::FORMAT_VERSION;
+use crate::layout::Layout;
+use crate::params::{NanPolicy, Params, Preset};
+use crate::quantize::Quantizer;
+use crate::rope::Pairing;
+use crate::simd::Tier;
+use crate::skeleton::Skeleton;
+use crate::wht::Rotation;
+use row::Kernel;
+use std::sync::Arc;
+
+/// A distortion chosen at run time; it selects the instance of the kernel once per block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Objective {
+    /// [`MSE`]
+    Mse,
+    /// [`InnerProduct`]
+    InnerProduct,
+    /// [`LInf`]
+    LInf,
+}
+
+impl Objective {
+    /// The code of the C API and of the block header.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Mse => MSE::ID,
+            Self::InnerProduct => InnerProduct::ID,
+            Self::LInf => LInf::ID,
+        }
+    }
+
+    /// The objective of a code.
+    pub fn from_code(code: u32) -> Result<Self> {
+        match code {
+            0 => Ok(Self::Mse),
+            1 => Ok(Self::InnerProduct),
+            2 => Ok(Self::LInf),
+            got => Err(Error::BadParam {
+                what: "distortion",
+                got: f64::from(got),
+                expected: "0 (MSE), 1 (inner product) or 2 (LInf)",
+            }),
+        }
+    }
+}
+
+/// The rows of a block to encode.
+#[derive(Debug)]
+pub struct Rows<'a, V: ?Sized> {
+    /// Number of rows, at least 1.
+    pub n: usize,
+    /// Where their segments lie.
+    pub views: &'a V,
+    /// Position of each row; needed where a segment has a rotary embedding.
+    pub positions: Option<&'a [i32]>,
+    /// Weight of each row; `None` = all 1.
+    pub weights: Option<&'a [f32]>,
+    /// Whether (not 0) a row is to be stored raw; `None` = no row.
+    pub protect: Option<&'a [u8]>,
+}
+
+/// Where decoded rows go.
+#[derive(Debug)]
+pub struct RowsMut<'a, V: ?Sized> {
+    /// Number of rows.
+    pub n: usize,
+    /// Where their segments lie.
+    pub views: &'a V,
+    /// Position of each row; needed where a segment has a rotary embedding.
+    pub positions: Option<&'a [i32]>,
+}
+
+/// Parameters, layout, skeleton and tables, checked and ready. Immutable, to be shared between threads.
+#[derive(Debug)]
+pub struct Codec {
+    params: Params,
+    objective: Objective,
+    layout: Layout,
+    /// The skeleton that all blocks share; `None` = each block brings its own.
+    skeleton: Option<Arc<Skeleton>>,
+    rotation: Rotation,
+    quantizer: Quantizer,
+    /// Inverse gain of each coordinate.
+    units: Vec<f32>,
+    tier: Tier,
+    fingerprint: [u8; 32],
+}
+
+impl Codec {
+    /// Checks that everything fits together and prepares the tables.
+    ///
+    /// Turbo takes no skeleton. Kakeya with a skeleton codes all blocks against it, without one it fits a
+    /// skeleton to every block.
+    pub fn new(
+        params: Params,
+        objective: Objective,
+        layout: Layout,
+        skeleton: Option<Arc<Skeleton>>,
+        tier: Tier,
+    ) -> Result<Self> {
+        let dim = layout.dim();
+        if params.settings().max_abs_error > 0.0 && objective != Objective::LInf {
+            return Err(Error::Unsupported { what: "max_abs_error", why: "only LInf keeps a maximum error" });
+        }
+        let skeleton = match (params.settings().preset, skeleton) {
+            (Preset::Turbo, None) => Some(Arc::new(Skeleton::identity(dim))),
+            (Preset::Turbo, Some(_)) => {
+                return Err(Error::Unsupported { what: "a skeleton", why: "turbo codes every row on its own" });
+            }
+            (Preset::Kakeya, skeleton) => skeleton,
+        };
+        if let Some(skeleton) = skeleton.as_deref().filter(|skeleton| skeleton.dim() != dim) {
+            return Err(Error::BadShape { what: "dim of the skeleton", got: skeleton.dim(), limit: dim });
+        }
+        let rank = skeleton.as_deref().map_or(0, Skeleton::rank);
+        let rotation = Rotation::new(rank, params.settings().seed)?;
+        let mut units = try_reserve(dim, "the codec")?;
+        for segment in layout.segments() {
+            units.extend(std::iter::repeat_n(1.0 / segment.gain, segment.dim));
+        }
+        let fingerprint = fingerprint(&params, objective, &layout, skeleton.as_deref())?;
+        let quantizer = Quantizer::new(params.bits());
+        Ok(Self { params, objective, layout, skeleton, rotation, quantizer, units, tier, fingerprint })
+    }
+
+    /// The parameters.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// What blocks are optimised for.
+    pub fn objective(&self) -> Objective {
+        self.objective
+    }
+
+    /// What a row is made of.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The CPU tier in use.
+    pub fn tier(&self) -> Tier {
+        self.tier
+    }
+
+    /// BLAKE3 of format version, parameters, layout and skeleton: all that decides what a block means. The
+    /// CPU tier is not part of it.
+    pub fn fingerprint(&self) -> &[u8; 32] {
+        &self.fingerprint
+    }
+
+    /// The kernel for blocks that share the codec's skeleton.
+    fn shared_kernel<'a>(&'a self, skeleton: &'a Skeleton) -> Kernel<'a> {
+        Kernel { skeleton, rotation: &self.rotation, quantizer: &self.quantizer, units: &self.units }
+    }
+
+    /// Largest rank and largest number of centres of a block of `n` rows.
+    fn largest_skeleton(&self, n: usize) -> (usize, usize) {
+        match self.skeleton.as_deref() {
+            Some(skeleton) => (skeleton.rank(), skeleton.n_centres()),
+            None => {
+                let settings = self.params.settings();
+                let limit = if settings.max_rank == 0 { usize::MAX } else { settings.max_rank as usize };
+                (self.layout.dim().min(limit).min(n), settings.kmeans_k as usize)
+            }
+        }
+    }
+}
+
+/// Hashes the fields in a fixed order, each in a fixed width.
+fn fingerprint(
+    params: &Params,
+    objective: Objective,
+    layout: &Layout,
+    skeleton: Option<&Skeleton>,
+) -> Result<[u8; 32]> {
+    let mut hasher = blake3::Hasher::new();
+    let settings = params.settings();
+    hasher.update(b"kakeyaturbo codec");
+    hasher.update(&FORMAT_VERSION.to_le_bytes());
+    hasher.update(&[settings.preset.code(), objective.code()]);
+    for value in [settings.bits, settings.max_abs_error, settings.variance_ratio] {
+        hasher.update(&value.to_le_bytes());
+    }
+    for value in [settings.max_rank, settings.kmeans_k, settings.kmeans_iters] {
+        hasher.update(&value.to_le_bytes());
+    }
+    hasher.update(&(settings.max_protected as u64).to_le_bytes());
+    hasher.update(&settings.seed.to_le_bytes());
+    hasher.update(&[u8::from(settings.nan_policy == NanPolicy::Raw), u8::from(settings.checksum)]);
+    hasher.update(&(layout.segments().len() as u64).to_le_bytes());
+    for segment in layout.segments() {
+        hasher.update(&(segment.dim as u64).to_le_bytes());
+        hasher.update(&segment.gain.to_le_bytes());
+        hasher.update(&segment.raw_dtype.code().to_le_bytes());
+        let pairs = segment.rope.as_ref().map_or(&[][..], |rope| &rope.inv_freq);
+        let pairing = segment.rope.as_ref().map_or(0, |rope| match rope.pairing {
+            Pairing::Neox => 1,
+            Pairing::Interleaved => 2,
+        });
+        hasher.update(&[pairing]);
+        hasher.update(&(pairs.len() as u64).to_le_bytes());
+        for frequency in pairs {
+            hasher.update(&frequency.to_le_bytes());
+        }
+    }
+    match skeleton.filter(|skeleton| !skeleton.is_identity()) {
+        Some(skeleton) => hasher.update(&skeleton.id()?),
+        None => hasher.update(&[0; 32]),
+    };
+    Ok(*hasher.finalize().as_bytes())
+}

@@ -1,0 +1,225 @@
+//! One row through the kernel and back.
+//!
+//! ```text
+//! x ──T(x−μ)──► y ──− t·c──► r ──H D──► z ──Lloyd–Max──► symbols, scale (, centre, reach)
+//! ```
+//!
+//! Rows whose values come near the limits of binary32 are worked on in units of a power of two, which changes
+//! no bit of the result but keeps squares and sums in range.
+
+use crate::distortion::{Distortion, NormMode};
+use crate::error::{Error, Result, try_vec};
+use crate::kmeans;
+use crate::quantize::Quantizer;
+use crate::scale;
+use crate::skeleton::{Skeleton, dot};
+use crate::wht::Rotation;
+
+/// The stages that all rows of a block share.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kernel<'a> {
+    pub skeleton: &'a Skeleton,
+    pub rotation: &'a Rotation,
+    pub quantizer: &'a Quantizer,
+    /// Units of the tensors per unit of the row, per coordinate: the inverse gains.
+    pub units: &'a [f32],
+}
+
+/// What is stored of a row beside its symbols.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct RowCode {
+    /// [`scale`] code.
+    pub scale: u16,
+    /// [`crate::skeleton::Reach`] code.
+    pub reach: u8,
+    /// Index of the centre.
+    pub centre: u8,
+}
+
+/// What the encoder measured on a row, by decoding it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct RowError {
+    /// `‖x‖²`.
+    pub energy: f64,
+    /// `‖x − x̂‖²`.
+    pub squared: f64,
+    /// `max |x − x̂|` in units of the tensors.
+    pub absolute: f64,
+}
+
+/// Buffers for one row.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    /// `[dim]`
+    deviation: Vec<f32>,
+    /// Coefficients, then the rotated residual, `[rank]`.
+    z: Vec<f32>,
+    /// Reconstruction points, `[rank]`.
+    q: Vec<f32>,
+    /// Symbols of the row, `[rank]`.
+    pub symbols: Vec<u8>,
+    /// Symbols of a scale that is being tried, `[rank]`.
+    trial: Vec<u8>,
+    /// A decoded row, `[dim]`.
+    pub back: Vec<f32>,
+}
+
+impl Scratch {
+    pub fn new(dim: usize) -> Result<Self> {
+        const WHAT: &str = "the workspace";
+        let floats = || try_vec(dim, 0.0_f32, WHAT);
+        Ok(Self {
+            deviation: floats()?,
+            z: floats()?,
+            q: floats()?,
+            symbols: try_vec(dim, 0, WHAT)?,
+            trial: try_vec(dim, 0, WHAT)?,
+            back: floats()?,
+        })
+    }
+
+    /// Bytes of the buffers.
+    pub fn bytes(dim: usize) -> usize {
+        dim * (4 * size_of::<f32>() + 2)
+    }
+}
+
+/// The power of two in whose units values up to `peak` are worked on: 1 for all but extreme ones.
+#[inline(always)]
+pub(crate) fn unit_of(peak: f32) -> f32 {
+    const USUAL: std::ops::RangeInclusive<f32> = 1e-15..=1e15;
+    if peak == 0.0 || USUAL.contains(&peak) {
+        return 1.0;
+    }
+    // Between 2^-126 and 2^126, so that the unit and its inverse are both normal numbers.
+    let exponent = (peak.to_bits() >> 23 & 0xFF).clamp(1, 253);
+    f32::from_bits(exponent << 23)
+}
+
+/// Scales that `NormMode::Search` tries, in eighths of an octave around the root mean square.
+const SEARCH: std::ops::RangeInclusive<i32> = -8..=16;
+
+impl Kernel<'_> {
+    /// Encodes the finite row `x`; its symbols are left in `scratch.symbols[..rank]`.
+    #[inline(always)]
+    pub fn encode<R: Distortion>(&self, x: &[f32], scratch: &mut Scratch) -> (RowCode, RowError) {
+        let rank = self.skeleton.rank();
+        let peak = x.iter().fold(self.skeleton.peak(), |peak, x| peak.max(x.abs()));
+        let unit = unit_of(peak);
+        let z = &mut scratch.z[..rank];
+        self.skeleton.project(x, 1.0 / unit, &mut scratch.deviation, z);
+
+        let mut code = RowCode::default();
+        if let Some((centre, t)) = kmeans::assign(z, self.skeleton.centres()) {
+            code.centre = centre as u8;
+            code.reach = self.skeleton.reach.encode(t as f32 * unit);
+            let t = self.skeleton.reach.decode(code.reach) / unit;
+            for (z, &c) in z.iter_mut().zip(self.skeleton.centre(centre)) {
+                *z -= t * c;
+            }
+        }
+        self.rotation.forward(z);
+
+        let zz = dot(z, z);
+        let rms = (zz / rank.max(1) as f32).sqrt();
+        let symbols = &mut scratch.symbols[..rank];
+        if R::NORM_MODE == NormMode::Search {
+            let mut best: Option<(RowCode, RowError)> = None;
+            for eighths in SEARCH {
+                let trial = &mut scratch.trial[..rank];
+                code.scale = self.quantize(z, rms * (eighths as f32 / 8.0).exp2(), unit, trial);
+                self.decode(code, trial, &mut scratch.q, &mut scratch.back);
+                let error = self.measure(x, &scratch.back);
+                if best.is_none_or(|(_, other)| error.absolute < other.absolute) {
+                    best = Some((code, error));
+                    symbols.copy_from_slice(trial);
+                }
+            }
+            return best.unwrap_or_default();
+        }
+        // Where nothing is left to code, 0 stands for an exact zero.
+        if rms > 0.0 {
+            self.quantizer.quantize(z, 1.0 / rms, symbols);
+            let q = &mut scratch.q[..rank];
+            self.quantizer.dequantize(symbols, q);
+            let (zq, qq) = (dot(z, q), dot(q, q));
+            code.scale = scale::encode(R::scale(zz, zq, qq) * unit);
+        } else {
+            symbols.fill(0);
+        }
+        self.decode(code, symbols, &mut scratch.q, &mut scratch.back);
+        (code, self.measure(x, &scratch.back))
+    }
+
+    /// Quantises `z` on the grid that the stored form of `scale` spans.
+    #[inline(always)]
+    fn quantize(&self, z: &[f32], scale: f32, unit: f32, symbols: &mut [u8]) -> u16 {
+        let code = scale::encode(scale * unit);
+        let grid = scale::decode(code).unwrap_or(0.0) / unit;
+        if grid > 0.0 {
+            self.quantizer.quantize(z, 1.0 / grid, symbols);
+        } else {
+            symbols.fill(0);
+        }
+        code
+    }
+
+    /// Decodes a row into `x`. Codes come from [`Kernel::encode`] or have been checked; `q` is scratch.
+    #[inline(always)]
+    pub fn decode(&self, code: RowCode, symbols: &[u8], q: &mut [f32], x: &mut [f32]) {
+        let rank = self.skeleton.rank();
+        let scale = scale::decode(code.scale).unwrap_or(0.0);
+        let t = self.skeleton.reach.decode(code.reach);
+        let q = &mut q[..rank];
+        // The rotation is linear, so the scale may follow it.
+        let unit = unit_of(scale.max(t.abs()).max(self.skeleton.peak()));
+        if scale > 0.0 {
+            self.quantizer.dequantize(symbols, q);
+            self.rotation.inverse(q);
+            let scale = scale / unit;
+            q.iter_mut().for_each(|q| *q *= scale);
+        } else {
+            q.fill(0.0);
+        }
+        if t != 0.0 {
+            let t = t / unit;
+            for (q, &c) in q.iter_mut().zip(self.skeleton.centre(usize::from(code.centre))) {
+                *q += t * c;
+            }
+        }
+        self.skeleton.reconstruct(q, unit, x);
+    }
+
+    /// What a decoded row is off by.
+    #[inline(always)]
+    fn measure(&self, x: &[f32], back: &[f32]) -> RowError {
+        let mut sums = [[0.0_f64; 8]; 2];
+        let mut absolute = 0.0_f64;
+        for ((x, back), units) in x.chunks(8).zip(back.chunks(8)).zip(self.units.chunks(8)) {
+            for (lane, ((&x, &back), &unit)) in x.iter().zip(back).zip(units).enumerate() {
+                let (x, off) = (f64::from(x), f64::from(x) - f64::from(back));
+                sums[0][lane] += x * x;
+                sums[1][lane] += off * off;
+                absolute = absolute.max(off.abs() * f64::from(unit));
+            }
+        }
+        let [energy, squared] = sums.map(|lanes| lanes.iter().sum());
+        RowError { energy, squared, absolute }
+    }
+}
+
+/// The first row that is not finite, of rows `[_, dim]`.
+pub(crate) fn check_finite(rows: &[f32], dim: usize) -> Result<()> {
+    match rows.iter().position(|x| !x.is_finite()) {
+        Some(at) => Err(Error::NotFinite { row: at / dim }),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a weight that is not finite or below 0.
+pub(crate) fn check_weights(weights: &[f32]) -> Result<()> {
+    match weights.iter().position(|&weight| !(weight.is_finite() && weight >= 0.0)) {
+        Some(row) => Err(Error::BadWeight { row, got: weights[row] }),
+        None => Ok(()),
+    }
+}

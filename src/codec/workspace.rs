@@ -1,0 +1,101 @@
+//! All memory that encoding and decoding use, reserved once.
+
+use super::Codec;
+use super::row::Scratch;
+use crate::error::{Error, Result, try_vec};
+use crate::params::Settings;
+use crate::skeleton::Skeleton;
+use crate::wht::Rotation;
+
+/// Scratch of one thread for blocks of at most `max_rows` rows: of the codec it was made for, and of any other
+/// one that needs no more.
+#[derive(Debug)]
+pub struct Workspace {
+    pub(super) max_rows: usize,
+    /// The row as it was read, `[dim]`.
+    pub(super) row: Vec<f32>,
+    pub(super) scratch: Scratch,
+    /// Bytes of a packed or raw row.
+    pub(super) bytes: Vec<u8>,
+    /// For codecs whose blocks bring their own skeleton.
+    pub(super) own: Option<Own>,
+}
+
+/// Room for the skeleton of a block, and for the rows it is fitted to.
+#[derive(Debug)]
+pub(super) struct Own {
+    pub skeleton: Skeleton,
+    pub rotation: Rotation,
+    /// `[max_rows, dim]`
+    pub rows: Vec<f32>,
+    /// `[max_rows]`
+    pub weights: Vec<f32>,
+}
+
+impl Workspace {
+    /// Reserves what blocks of at most `max_rows` rows need.
+    pub fn new(codec: &Codec, max_rows: usize) -> Result<Self> {
+        const WHAT: &str = "the workspace";
+        let bytes = Self::size(codec, max_rows)?;
+        drop(try_vec(bytes, 0_u8, WHAT)?);
+        let dim = codec.layout.dim();
+        let own = match codec.skeleton {
+            Some(_) => None,
+            None => {
+                let settings: &Settings = codec.params.settings();
+                let (rank, centres) = codec.largest_skeleton(max_rows);
+                Some(Own {
+                    skeleton: Skeleton::with_room(dim, rank, centres)?,
+                    rotation: Rotation::with_room(rank, settings.seed)?,
+                    rows: try_vec(max_rows * dim, 0.0, WHAT)?,
+                    weights: try_vec(max_rows, 0.0, WHAT)?,
+                })
+            }
+        };
+        Ok(Self {
+            max_rows,
+            row: try_vec(dim, 0.0, WHAT)?,
+            scratch: Scratch::new(dim)?,
+            bytes: try_vec(row_bytes(codec), 0, WHAT)?,
+            own,
+        })
+    }
+
+    /// Bytes that [`Workspace::new`] reserves, without its fixed part.
+    pub fn size(codec: &Codec, max_rows: usize) -> Result<usize> {
+        let overflow = Error::OutOfRange { what: "the workspace" };
+        let dim = codec.layout.dim();
+        let fixed = 4 * dim + Scratch::bytes(dim) + row_bytes(codec);
+        if codec.skeleton.is_some() {
+            return Ok(fixed);
+        }
+        let (rank, centres) = codec.largest_skeleton(max_rows);
+        let skeleton = 4 * (dim + rank + rank * dim + centres * rank + 2 * rank);
+        let rows = max_rows.checked_mul(4 * (dim + 1));
+        rows.and_then(|rows| rows.checked_add(fixed + skeleton)).ok_or(overflow)
+    }
+}
+
+impl Workspace {
+    /// Refuses to serve `n` rows of a codec that needs more than was reserved, with a skeleton of at most the
+    /// given rank and number of centres in the block.
+    pub(super) fn check(&self, codec: &Codec, n: usize, (rank, centres): (usize, usize)) -> Result<()> {
+        let dim = codec.layout.dim();
+        if n > self.max_rows {
+            return Err(Error::BadShape { what: "rows at a time", got: n, limit: self.max_rows });
+        }
+        if self.row.len() < dim || self.bytes.len() < row_bytes(codec) {
+            return Err(Error::BadShape { what: "dim for this workspace", got: dim, limit: self.row.len() });
+        }
+        let roomy = |own: &Own| own.skeleton.has_room(dim, rank, centres) && own.rotation.has_room(rank);
+        if codec.skeleton.is_none() && !self.own.as_ref().is_some_and(roomy) {
+            return Err(Error::BadShape { what: "rank for this workspace", got: rank, limit: 0 });
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of the largest row, packed or raw.
+fn row_bytes(codec: &Codec) -> usize {
+    (codec.layout.dim() + 8).max(codec.layout.raw_row_bytes())
+}

@@ -1,0 +1,89 @@
+//! What a block is optimised for.
+//!
+//! A distortion is a zero-sized type and a compile-time parameter of the kernel. It decides how the scale of a
+//! row is chosen and what the encoder certifies; decoding is the same for all three.
+
+/// How the scale of a coded row is chosen. `z` is the coded vector, `q` its reconstruction points at scale 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NormMode {
+    /// `⟨z,q⟩ / ⟨q,q⟩`: least squares.
+    LeastSquares,
+    /// `⟨z,z⟩ / ⟨z,q⟩`: the reconstruction projects onto `z` with the length of `z`, so that inner products
+    /// with it keep their size.
+    Unbiased,
+    /// The scale with the least maximum error after decoding, found by search.
+    Search,
+}
+
+/// The objective of a block: a compile-time parameter of the kernel.
+///
+/// ```compile_fail
+/// // Not object-safe: the kernel is monomorphic.
+/// fn erased(_: &dyn kakeyaturbo::Distortion) {}
+/// ```
+pub trait Distortion: Copy + Default + Sized + 'static {
+    /// How the scale of a row is chosen.
+    const NORM_MODE: NormMode;
+    /// The number that stands for this distortion in a block.
+    const ID: u8;
+
+    /// The scale for a coded vector with `zz = ⟨z,z⟩`, `zq = ⟨z,q⟩`, `qq = ⟨q,q⟩`; 0 for a zero vector.
+    ///
+    /// `Unbiased` falls back to least squares where `z` and `q` are more than 60° apart, since the scale it
+    /// asks for there would amplify the error more than fourfold.
+    #[inline(always)]
+    fn scale(zz: f32, zq: f32, qq: f32) -> f32 {
+        if qq <= 0.0 || zq <= 0.0 {
+            return 0.0;
+        }
+        let unbiased = matches!(Self::NORM_MODE, NormMode::Unbiased) && zq * zq > 0.25 * (zz * qq);
+        if unbiased { zz / zq } else { zq / qq }
+    }
+}
+
+/// Least weighted squared error.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MSE;
+
+/// Unbiased inner products with the decoded rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct InnerProduct;
+
+/// Least maximum absolute error.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LInf;
+
+impl Distortion for MSE {
+    const NORM_MODE: NormMode = NormMode::LeastSquares;
+    const ID: u8 = 0;
+}
+
+impl Distortion for InnerProduct {
+    const NORM_MODE: NormMode = NormMode::Unbiased;
+    const ID: u8 = 1;
+}
+
+impl Distortion for LInf {
+    const NORM_MODE: NormMode = NormMode::Search;
+    const ID: u8 = 2;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distortions_take_no_space() {
+        assert_eq!(size_of::<MSE>() + size_of::<InnerProduct>() + size_of::<LInf>(), 0);
+    }
+
+    #[test]
+    fn scales_differ_by_their_definition() {
+        let (zz, zq, qq) = (4.0, 3.0, 2.5);
+        assert_eq!(MSE::scale(zz, zq, qq), 3.0 / 2.5);
+        assert_eq!(InnerProduct::scale(zz, zq, qq), 4.0 / 3.0);
+        // cos² = 0.01/10 is far beyond 60°.
+        assert_eq!(InnerProduct::scale(zz, 0.1, qq), 0.1 / 2.5);
+        assert_eq!(MSE::scale(0.0, 0.0, 0.0), 0.0);
+    }
+}

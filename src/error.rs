@@ -1,0 +1,221 @@
+//! The one error type. Every variant carries the numbers that explain it.
+
+use thiserror::Error as ThisError;
+
+/// What went wrong, with the numbers behind it.
+#[derive(Debug, Clone, PartialEq, ThisError)]
+#[non_exhaustive]
+pub enum Error {
+    /// A pointer of the C API is NULL.
+    #[error("{what} is NULL")]
+    NullPointer {
+        /// The argument or field.
+        what: &'static str,
+    },
+    /// A parameter is outside its range.
+    #[error("{what} is {got}, expected {expected}")]
+    BadParam {
+        /// The parameter.
+        what: &'static str,
+        /// Its value.
+        got: f64,
+        /// The values that are accepted.
+        expected: &'static str,
+    },
+    /// A count or a dimension does not fit.
+    #[error("{what}: {got} where {limit} was expected or is the limit")]
+    BadShape {
+        /// The count or dimension.
+        what: &'static str,
+        /// Its value.
+        got: usize,
+        /// What it must equal, or may be at most.
+        limit: usize,
+    },
+    /// A view reaches outside the memory it was given, or a size does not fit in `usize`.
+    #[error("{what} does not fit in the address space or in its buffer")]
+    OutOfRange {
+        /// The size or view.
+        what: &'static str,
+    },
+    /// An element type code is unknown.
+    #[error("{what}: {got} is not an element type")]
+    BadDtype {
+        /// The field.
+        what: &'static str,
+        /// Its value.
+        got: u32,
+    },
+    /// A buffer is not aligned to the size of its elements.
+    #[error("{what} is not aligned to its element size of {size} bytes")]
+    Misaligned {
+        /// The buffer.
+        what: &'static str,
+        /// The element size in bytes.
+        size: usize,
+    },
+    /// Two buffers of one call overlap.
+    #[error("{what} overlap")]
+    Overlap {
+        /// The two buffers.
+        what: &'static str,
+    },
+    /// A well-formed request that this version does not offer.
+    #[error("{what} is not supported: {why}")]
+    Unsupported {
+        /// The request.
+        what: &'static str,
+        /// The reason.
+        why: &'static str,
+    },
+    /// A row contains NaN or infinity.
+    #[error("row {row} is not finite")]
+    NotFinite {
+        /// Index of the row in the block.
+        row: usize,
+    },
+    /// A weight is NaN, infinite or negative.
+    #[error("weight {row} is {got}, expected a finite value not below 0")]
+    BadWeight {
+        /// Index of the row.
+        row: usize,
+        /// The weight.
+        got: f32,
+    },
+    /// More rows are to be stored raw than the codec reserves space for.
+    #[error("row {row} has to be stored raw, and all {slots} slots (max_protected) are taken")]
+    NoRawSlot {
+        /// Index of the first row that found no slot.
+        row: usize,
+        /// `max_protected` of the codec.
+        slots: usize,
+    },
+    /// The bytes contradict themselves.
+    #[error("corrupt: {what} at byte {at}")]
+    Corrupt {
+        /// What is wrong.
+        what: &'static str,
+        /// Offset from the start of the block or skeleton.
+        at: usize,
+    },
+    /// The bytes end too early.
+    #[error("truncated: {need} bytes needed, {got} present")]
+    Truncated {
+        /// Bytes that the header announces, or the size of the header.
+        need: usize,
+        /// Bytes present.
+        got: usize,
+    },
+    /// The block was written by another codec.
+    #[error("{what} of the block differs from the codec's: block {got:#x}, codec {want:#x}")]
+    WrongCodec {
+        /// The field.
+        what: &'static str,
+        /// The block's.
+        got: u64,
+        /// The codec's.
+        want: u64,
+    },
+    /// The bytes carry another format version.
+    #[error("format version {got}, this library reads version {want}")]
+    WrongVersion {
+        /// Version of the bytes.
+        got: u32,
+        /// Version of this library.
+        want: u32,
+    },
+    /// The asked maximum error cannot be kept.
+    #[error("row {row} has a maximum error of {got:e}, the bound is {bound:e}")]
+    BoundNotMet {
+        /// Index of the first row that misses the bound.
+        row: usize,
+        /// Its maximum absolute error.
+        got: f64,
+        /// The bound.
+        bound: f64,
+    },
+    /// The destination is too small.
+    #[error("destination has {got} bytes, {need} are needed")]
+    DstTooSmall {
+        /// Bytes needed.
+        need: usize,
+        /// Bytes present.
+        got: usize,
+    },
+    /// Memory could not be reserved.
+    #[error("{bytes} bytes could not be reserved for {what}")]
+    OutOfMemory {
+        /// What the memory is for.
+        what: &'static str,
+        /// Its size.
+        bytes: usize,
+    },
+    /// The eigenvalue iteration did not converge.
+    #[error("eigenvectors of a {dim} x {dim} matrix did not converge")]
+    NotConverged {
+        /// Size of the matrix.
+        dim: usize,
+    },
+    /// The object was in use when a panic was caught.
+    #[error("{what} was in use when a defect was caught; it can only be freed")]
+    Poisoned {
+        /// The object.
+        what: &'static str,
+    },
+    /// The object is in use by another call.
+    #[error("{what} is in use by another call")]
+    Busy {
+        /// The object.
+        what: &'static str,
+    },
+    /// The runner of a batch left an item out.
+    #[error("the runner did not run this item")]
+    NotRun,
+    /// A caught panic.
+    #[error("a defect inside the library was caught: {0}")]
+    Panic(PanicText),
+}
+
+/// The first bytes of a panic message, kept without allocating.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PanicText {
+    bytes: [u8; 96],
+    len: usize,
+}
+
+impl PanicText {
+    /// Keeps what fits of `text`, cut at a character.
+    pub fn new(text: &str) -> Self {
+        let mut len = text.len().min(96);
+        while !text.is_char_boundary(len) {
+            len -= 1;
+        }
+        let mut bytes = [0; 96];
+        bytes[..len].copy_from_slice(&text.as_bytes()[..len]);
+        Self { bytes, len }
+    }
+}
+
+impl std::fmt::Display for PanicText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(std::str::from_utf8(&self.bytes[..self.len]).unwrap_or("unreadable message"))
+    }
+}
+
+/// Result of everything that can fail.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A vector of `len` copies of `value`, or [`Error::OutOfMemory`] where a plain allocation would abort.
+pub(crate) fn try_vec<T: Clone>(len: usize, value: T, what: &'static str) -> Result<Vec<T>> {
+    let mut vec = try_reserve(len, what)?;
+    vec.resize(len, value);
+    Ok(vec)
+}
+
+/// An empty vector with room for `len` elements.
+pub(crate) fn try_reserve<T>(len: usize, what: &'static str) -> Result<Vec<T>> {
+    let mut vec = Vec::new();
+    vec.try_reserve_exact(len)
+        .map_err(|_| Error::OutOfMemory { what, bytes: len.saturating_mul(size_of::<T>()) })?;
+    Ok(vec)
+}

@@ -1,0 +1,216 @@
+//! Fitting skeletons, and skeletons as bytes.
+
+use super::boundary::guard;
+use super::codec::{parse_params, read_layout};
+use super::handle::{self, Exclusive};
+use super::rows::RowsIn;
+use super::sized::{read, write_out};
+use super::slice;
+use super::types::*;
+use crate::codec::{Codec, Objective, StreamFitter};
+
+use crate::simd::Tier;
+use crate::skeleton::{FitReport, Skeleton};
+use libc::{c_void, size_t};
+use std::sync::Arc;
+
+/// A skeleton: immutable, to be shared by any number of threads and codecs.
+pub struct kakeya_skeleton {
+    pub(super) skeleton: Arc<Skeleton>,
+}
+
+/// Collects rows for a skeleton; one call at a time.
+pub struct kakeya_fitter {
+    inner: Exclusive<StreamFitter>,
+}
+
+/// Starts a fit for blocks of this layout. `params` must have preset kakeya; bits, variance ratio, largest
+/// rank, K-means settings and seed matter. Memory is in proportion to the square of the dimension.
+///
+/// # Safety
+/// As `kakeya_codec_create`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kakeya_fitter_create(
+    params: *const kakeya_params,
+    layout: *const kakeya_layout,
+    out: *mut *mut kakeya_fitter,
+) -> kakeya_status {
+    guard(|| {
+        let out = slice::out(out, "out")?;
+        // SAFETY: the caller vouches for the pointers.
+        let (params, layout) = unsafe { (read(params)?, read_layout(layout)?) };
+        let objective = Objective::from_code(params.distortion)?;
+        let codec = Codec::new(parse_params(&params)?, objective, layout, None, Tier::select(params.cpu_tier)?)?;
+        let inner = Exclusive::new(StreamFitter::new(codec)?, "the fitter");
+        let handle = handle::give(kakeya_fitter { inner })?;
+        // SAFETY: not NULL, and the caller vouches for it.
+        unsafe { out.write(handle) };
+        Ok(())
+    })
+}
+
+/// Adds rows to the fit, each with its weight; protected rows are left out. If a row is refused, the rows
+/// before it have been added.
+///
+/// # Safety
+/// `fitter` is a live fitter; `rows` is as `kakeya_rows` says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kakeya_fitter_add_rows(
+    fitter: *mut kakeya_fitter,
+    rows: *const kakeya_rows,
+) -> kakeya_status {
+    guard(|| {
+        // SAFETY: the caller vouches for the pointer.
+        let fitter = unsafe { slice::object(fitter, "fitter") }?;
+        fitter.inner.with(|fitter| {
+            // SAFETY: the caller vouches for the rows.
+            let rows = unsafe { RowsIn::read(rows, fitter.layout(), &(0..0)) }?;
+            fitter.add(&rows.rows())
+        })
+    })
+}
+
+/// Makes a skeleton of the rows added so far; more may be added afterwards for another one. Deterministic for
+/// given rows, their order and the seed. `report` may be NULL; its first `report_size` bytes are written.
+///
+/// Errors: `BAD_SHAPE` without rows, `NOT_CONVERGED`, `OUT_OF_MEMORY`. Memory that the eigenvalue solver asks
+/// for is not reserved ahead: the process aborts where the system refuses it.
+///
+/// # Safety
+/// `fitter` is a live fitter; `report` is NULL or has `report_size` writable bytes; `out` is writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kakeya_fitter_finish(
+    fitter: *mut kakeya_fitter,
+    report: *mut kakeya_fit_report,
+    report_size: size_t,
+    out: *mut *mut kakeya_skeleton,
+) -> kakeya_status {
+    guard(|| {
+        // SAFETY: the caller vouches for the pointers.
+        let (fitter, out) = (unsafe { slice::object(fitter, "fitter") }?, slice::out(out, "out")?);
+        let (skeleton, found) = fitter.inner.with(|fitter| fitter.finish())?;
+        let found = report_of(&found, skeleton.saved_bytes());
+        let handle = handle::give(kakeya_skeleton { skeleton: Arc::new(skeleton) })?;
+        if !report.is_null() {
+            // SAFETY: the caller vouches for `report_size` bytes.
+            unsafe { write_out(report, report_size, &found) };
+        }
+        // SAFETY: not NULL, and the caller vouches for it.
+        unsafe { out.write(handle) };
+        Ok(())
+    })
+}
+
+/// Frees a fitter; NULL is nothing.
+///
+/// # Safety
+/// `fitter` is NULL or came from `kakeya_fitter_create` and was not freed yet.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kakeya_fitter_free(fitter: *mut kakeya_fitter) {
+    guard(|| {
+        // SAFETY: as above.
+        unsafe { handle::take_back(fitter) };
+        Ok(())
+    });
+}
+
+/// Bytes that `kakeya_skeleton_save` writes.
+///
+/// # Safety
+/// `skeleton` is a live skeleton; `out` is writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kakeya_skeleton_size(skeleton: *const kakeya_skeleton, out: *mut size_t) -> kakeya_status {
+    guard(|| {
+        // SAFETY: the caller vouches for the pointers.
+        let (skeleton, out) = (unsafe { slice::object(skeleton, "skeleton") }?, slice::out(out, "out")?);
+        // SAFETY: not NULL, and the caller vouches for it.
+        unsafe { out.write(skeleton.skeleton.saved_bytes()) };
+        Ok(())
+    })
+}
+
+/// Writes a skeleton, with format version and checksum, to the start of `dst`; `written` gets its size.
+///
+/// # Safety
+/// `skeleton` is a live skeleton; `dst` has `cap` writable bytes; `written` is writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kakeya_skeleton_save(
+    skeleton: *const kakeya_skeleton,
+    dst: *mut c_void,
+    cap: size_t,
+    written: *mut size_t,
+) -> kakeya_status {
+    guard(|| {
+        // SAFETY: the caller vouches for the pointers.
+        let skeleton = unsafe { slice::object(skeleton, "skeleton") }?;
+        let written = slice::out(written, "written")?;
+        // SAFETY: the caller vouches for `cap` bytes.
+        let size = skeleton.skeleton.save(unsafe { slice::bytes_mut(dst, cap, "dst") }?)?;
+        // SAFETY: not NULL, and the caller vouches for it.
+        unsafe { written.write(size) };
+        Ok(())
+    })
+}
+
+/// Reads what `kakeya_skeleton_save` wrote: all `len` bytes and nothing else. Any bytes may be given; those
+/// that are not a skeleton are `CORRUPT`, `TRUNCATED` or `WRONG_VERSION`. Memory is in proportion to `len`.
+///
+/// # Safety
+/// `src` has `len` readable bytes; `out` is writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kakeya_skeleton_load(
+    src: *const c_void,
+    len: size_t,
+    out: *mut *mut kakeya_skeleton,
+) -> kakeya_status {
+    guard(|| {
+        // SAFETY: the caller vouches for the pointers.
+        let (src, out) = (unsafe { slice::bytes(src, len, "src") }?, slice::out(out, "out")?);
+        let skeleton = Arc::new(Skeleton::load(src)?);
+        let handle = handle::give(kakeya_skeleton { skeleton })?;
+        // SAFETY: not NULL, and the caller vouches for it.
+        unsafe { out.write(handle) };
+        Ok(())
+    })
+}
+
+/// BLAKE3 of the saved form: equal skeletons have equal ids.
+///
+/// # Safety
+/// `skeleton` is a live skeleton; `out` has 32 writable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kakeya_skeleton_id(skeleton: *const kakeya_skeleton, out: *mut u8) -> kakeya_status {
+    guard(|| {
+        // SAFETY: the caller vouches for the pointers.
+        let (skeleton, out) =
+            unsafe { (slice::object(skeleton, "skeleton")?, slice::bytes_mut(out.cast(), 32, "out")?) };
+        out.copy_from_slice(&skeleton.skeleton.id()?);
+        Ok(())
+    })
+}
+
+/// Frees a skeleton; NULL is nothing. Codecs that were made from it keep what they need.
+///
+/// # Safety
+/// `skeleton` is NULL or came from this library and was not freed yet.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kakeya_skeleton_free(skeleton: *mut kakeya_skeleton) {
+    guard(|| {
+        // SAFETY: as above.
+        unsafe { handle::take_back(skeleton) };
+        Ok(())
+    });
+}
+
+fn report_of(found: &FitReport, skeleton_bytes: usize) -> kakeya_fit_report {
+    kakeya_fit_report {
+        n_rows: found.rows,
+        rank: found.rank,
+        captured_variance: found.captured_variance,
+        coding_gain: found.coding_gain,
+        n_centres: found.n_centres,
+        predicted_bpv: found.predicted_bpv,
+        predicted_error: found.predicted_error,
+        skeleton_bytes: skeleton_bytes as u64,
+    }
+}

@@ -1,0 +1,45 @@
+//! Versions at run time.
+
+use libc::c_char;
+use std::ffi::CStr;
+
+/// Version of the binary interface. It changes where a program that was compiled against an older header would
+/// no longer work; the soname changes with it.
+pub const KAKEYA_ABI_VERSION: u32 = 1;
+
+const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+    Ok(version) => version,
+    Err(_) => panic!("the version has no NUL"),
+};
+
+/// Version of the library as text, such as "0.1.0". Static.
+#[unsafe(no_mangle)]
+pub extern "C" fn kakeya_version_string() -> *const c_char {
+    VERSION.as_ptr()
+}
+
+/// Version of the library: major · 1,000,000 + minor · 1,000 + patch. Compare with `KAKEYA_VERSION_NUMBER`.
+#[unsafe(no_mangle)]
+pub extern "C" fn kakeya_version_number() -> u32 {
+    const PARTS: [u32; 3] = [
+        parse(env!("CARGO_PKG_VERSION_MAJOR")),
+        parse(env!("CARGO_PKG_VERSION_MINOR")),
+        parse(env!("CARGO_PKG_VERSION_PATCH")),
+    ];
+    PARTS[0] * 1_000_000 + PARTS[1] * 1_000 + PARTS[2]
+}
+
+/// `KAKEYA_ABI_VERSION` of the library that is loaded. Compare with the macro.
+#[unsafe(no_mangle)]
+pub extern "C" fn kakeya_abi_version() -> u32 {
+    KAKEYA_ABI_VERSION
+}
+
+const fn parse(digits: &str) -> u32 {
+    let (bytes, mut value, mut i) = (digits.as_bytes(), 0, 0);
+    while i < bytes.len() {
+        value = value * 10 + (bytes[i] - b'0') as u32;
+        i += 1;
+    }
+    value
+}

@@ -1,0 +1,173 @@
+//! Parameters of the kernel. A [`Params`] that exists is legal.
+
+use crate::error::{Error, Result};
+use crate::quantize::MAX_BITS;
+
+/// Largest number of K-means centres.
+pub const MAX_CENTRES: u32 = 256;
+
+/// Which stages of the kernel are on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preset {
+    /// Rotation and quantisation of each row on its own.
+    Turbo,
+    /// PCA, K-means, rotation, quantisation.
+    Kakeya,
+}
+
+impl Preset {
+    /// The number of the C API and of the block header.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Turbo => 0,
+            Self::Kakeya => 1,
+        }
+    }
+
+    /// The preset of a code.
+    pub fn from_code(code: u32) -> Result<Self> {
+        match code {
+            0 => Ok(Self::Turbo),
+            1 => Ok(Self::Kakeya),
+            got => Err(Error::BadParam { what: "preset", got: f64::from(got), expected: "0 (turbo) or 1 (kakeya)" }),
+        }
+    }
+}
+
+/// What to do with a row that contains NaN or infinity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NanPolicy {
+    /// Refuse the block.
+    Reject,
+    /// Store the row raw, in one of the reserved slots.
+    Raw,
+}
+
+/// The fields of [`Params`], to fill in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Which stages are on.
+    pub preset: Preset,
+    /// Bits per coded component, an integer from 1 to 8.
+    pub bits: f32,
+    /// Largest allowed absolute error with `LInf`; 0 = none asked.
+    pub max_abs_error: f32,
+    /// Share of the variance that a fitted basis must capture, in (0, 1].
+    pub variance_ratio: f32,
+    /// Largest number of components of a fitted basis; 0 = no limit.
+    pub max_rank: u32,
+    /// K-means centres to try, 0 to 256.
+    pub kmeans_k: u32,
+    /// Rounds of K-means, 1 to 100.
+    pub kmeans_iters: u32,
+    /// Rows of a block that may be stored raw.
+    pub max_protected: usize,
+    /// Selects the signs of the rotation and the choices of K-means.
+    pub seed: u64,
+    /// What to do with a row that is not finite.
+    pub nan_policy: NanPolicy,
+    /// Whether the payload of a block is covered by a checksum.
+    pub checksum: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            preset: Preset::Turbo,
+            bits: 4.0,
+            max_abs_error: 0.0,
+            variance_ratio: 0.99,
+            max_rank: 0,
+            kmeans_k: 16,
+            kmeans_iters: 10,
+            max_protected: 0,
+            seed: 0,
+            nan_policy: NanPolicy::Reject,
+            checksum: true,
+        }
+    }
+}
+
+/// Settings that have been checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Params {
+    settings: Settings,
+    bits: u8,
+}
+
+impl Params {
+    /// Checks every field against its range.
+    pub fn new(settings: Settings) -> Result<Self> {
+        let bits = settings.bits;
+        check("bits", bits.fract() == 0.0 && (1.0..=f32::from(MAX_BITS)).contains(&bits), bits, "an integer from 1 to 8")?;
+        let bound = settings.max_abs_error;
+        check("max_abs_error", bound >= 0.0 && bound.is_finite(), bound, "a finite number not below 0")?;
+        let ratio = settings.variance_ratio;
+        check("variance_ratio", ratio > 0.0 && ratio <= 1.0, ratio, "a number in (0, 1]")?;
+        let k = settings.kmeans_k;
+        check("kmeans_k", k <= MAX_CENTRES, k as f32, "an integer from 0 to 256")?;
+        let rounds = settings.kmeans_iters;
+        check("kmeans_iters", (1..=100).contains(&rounds), rounds as f32, "an integer from 1 to 100")?;
+        if settings.max_protected > u32::MAX as usize {
+            let limit = u32::MAX as usize;
+            return Err(Error::BadShape { what: "max_protected", got: settings.max_protected, limit });
+        }
+        Ok(Self { bits: bits as u8, settings })
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Bits per coded component.
+    pub fn bits(&self) -> u8 {
+        self.bits
+    }
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self::new(Settings::default()).expect("the defaults are legal")
+    }
+}
+
+fn check(what: &'static str, ok: bool, got: f32, expected: &'static str) -> Result<()> {
+    if ok { Ok(()) } else { Err(Error::BadParam { what, got: f64::from(got), expected }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_has_a_range() {
+        let refused = |change: fn(&mut Settings)| {
+            let mut settings = Settings::default();
+            change(&mut settings);
+            Params::new(settings).is_err()
+        };
+        assert!(!refused(|_| {}));
+        for bits in [0.0, 8.5, 9.0, 2.5, -1.0, f32::NAN, f32::INFINITY] {
+            let settings = Settings { bits, ..Settings::default() };
+            assert!(Params::new(settings).is_err(), "{bits} bits");
+        }
+        assert!(refused(|s| s.max_abs_error = -1.0));
+        assert!(refused(|s| s.max_abs_error = f32::NAN));
+        assert!(refused(|s| s.variance_ratio = 0.0));
+        assert!(refused(|s| s.variance_ratio = 1.1));
+        assert!(refused(|s| s.variance_ratio = f32::NAN));
+        assert!(refused(|s| s.kmeans_k = 257));
+        assert!(refused(|s| s.kmeans_iters = 0));
+        assert!(refused(|s| s.kmeans_iters = 101));
+        assert!(refused(|s| s.max_protected = usize::MAX));
+    }
+
+    #[test]
+    fn codes_name_presets() {
+        for preset in [Preset::Turbo, Preset::Kakeya] {
+            assert_eq!(Preset::from_code(u32::from(preset.code())).unwrap(), preset);
+        }
+        assert!(Preset::from_code(7).is_err());
+    }
+}

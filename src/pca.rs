@@ -1,0 +1,227 @@
+//! Weighted principal component analysis.
+//!
+//! Mean `μ = Σ wᵢxᵢ / W`, covariance `C = Σ wᵢ(xᵢ−μ)(xᵢ−μ)ᵀ / W` with `W = Σ wᵢ`, accumulated in binary64 about
+//! the first row, so that a mean much larger than the deviations costs no digits. The axes are the eigenvectors
+//! of `C` in descending order of their eigenvalues, each with its largest component positive.
+
+use crate::error::{Error, Result, try_vec};
+use nalgebra::{DMatrix, SymmetricEigen};
+
+/// Rows that enter the covariance in one matrix product.
+const PANEL: usize = 256;
+
+/// Weighted sums over rows, from which the axes follow.
+#[derive(Debug, Clone)]
+pub struct Moments {
+    rows: u64,
+    weight: f64,
+    /// First row; sums are about it.
+    origin: Vec<f64>,
+    /// `Σ w(x − origin)`.
+    sum: Vec<f64>,
+    /// `Σ w(x − origin)(x − origin)ᵀ`.
+    scatter: DMatrix<f64>,
+}
+
+/// Mean and principal axes.
+#[derive(Debug, Clone)]
+pub struct Axes {
+    /// `μ`.
+    pub mean: Vec<f64>,
+    /// Eigenvalues of the covariance, descending, not below 0. There may be fewer than coordinates: those
+    /// left out are 0.
+    pub variances: Vec<f64>,
+    /// The eigenvectors, row-major `[variances.len(), d]`, orthonormal.
+    pub vectors: Vec<f64>,
+}
+
+impl Moments {
+    /// Sums over no rows of `d` coordinates.
+    pub fn new(d: usize) -> Result<Self> {
+        // Reserved fallibly first: nalgebra aborts where memory is short.
+        drop(try_vec(d * d, 0.0_f64, "the covariance")?);
+        Ok(Self {
+            rows: 0,
+            weight: 0.0,
+            origin: try_vec(d, 0.0, "the mean")?,
+            sum: try_vec(d, 0.0, "the mean")?,
+            scatter: DMatrix::zeros(d, d),
+        })
+    }
+
+    /// Rows added.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Adds finite rows, row-major `[weights.len(), d]`, with finite weights not below 0.
+    pub fn add(&mut self, rows: &[f32], weights: &[f32]) {
+        let d = self.origin.len();
+        if self.rows == 0 && !weights.is_empty() {
+            for (origin, &x) in self.origin.iter_mut().zip(rows) {
+                *origin = f64::from(x);
+            }
+        }
+        for (rows, weights) in rows.chunks(PANEL * d).zip(weights.chunks(PANEL)) {
+            let mut panel = DMatrix::zeros(d, weights.len());
+            for ((row, &weight), mut column) in rows.chunks_exact(d).zip(weights).zip(panel.column_iter_mut()) {
+                let weight = f64::from(weight);
+                let root = weight.sqrt();
+                for (i, out) in column.iter_mut().enumerate() {
+                    let deviation = f64::from(row[i]) - self.origin[i];
+                    self.sum[i] += weight * deviation;
+                    *out = root * deviation;
+                }
+                self.weight += weight;
+            }
+            self.scatter.gemm(1.0, &panel, &panel.transpose(), 1.0);
+        }
+        self.rows += weights.len() as u64;
+    }
+
+    /// Mean and axes of the rows added so far. Without any weight, the first row is the mean and there is no
+    /// variance.
+    pub fn axes(&self) -> Result<Axes> {
+        let d = self.origin.len();
+        let weight = if self.weight > 0.0 { self.weight } else { 1.0 };
+        let shift: Vec<f64> = self.sum.iter().map(|sum| sum / weight).collect();
+        let mean = self.origin.iter().zip(&shift).map(|(origin, shift)| origin + shift).collect();
+        let covariance = DMatrix::from_fn(d, d, |i, j| self.scatter[(i, j)] / weight - shift[i] * shift[j]);
+        let (variances, vectors) = eigen(covariance, eigen_limit(d))?;
+        Ok(Axes { mean, variances, vectors })
+    }
+}
+
+/// Mean and axes of one block, row-major `[weights.len(), d]`. With fewer rows than coordinates the work is
+/// done on the rows' Gram matrix, which has the same eigenvalues.
+pub fn axes_of_block(rows: &[f32], weights: &[f32], d: usize) -> Result<Axes> {
+    let n = weights.len();
+    if n >= d {
+        let mut moments = Moments::new(d)?;
+        moments.add(rows, weights);
+        return moments.axes();
+    }
+    let total: f64 = weights.iter().copied().map(f64::from).sum();
+    let total = if total > 0.0 { total } else { 1.0 };
+    let mut mean = try_vec(d, 0.0_f64, "the mean")?;
+    let first = rows.get(..d).unwrap_or_default();
+    // About the first row, for the same reason as in `Moments`.
+    for (row, &weight) in rows.chunks_exact(d).zip(weights) {
+        for (i, mean) in mean.iter_mut().enumerate() {
+            *mean += f64::from(weight) / total * (f64::from(row[i]) - f64::from(first[i]));
+        }
+    }
+    for (mean, &x) in mean.iter_mut().zip(first) {
+        *mean += f64::from(x);
+    }
+    let deviations = DMatrix::from_fn(n, d, |r, c| {
+        (f64::from(weights[r]) / total).sqrt() * (f64::from(rows[r * d + c]) - mean[c])
+    });
+    let (mut variances, gram) = eigen(&deviations * deviations.transpose(), eigen_limit(n))?;
+    // Below this share of the largest eigenvalue a direction is rounding error.
+    let floor = variances.first().map_or(0.0, |largest| largest * 1e-12);
+    variances.retain(|&variance| variance > floor);
+    let mut vectors = try_vec(variances.len() * d, 0.0, "the axes")?;
+    for ((axis, along), variance) in vectors.chunks_exact_mut(d).zip(gram.chunks_exact(n)).zip(&variances) {
+        for (c, out) in axis.iter_mut().enumerate() {
+            *out = (0..n).map(|r| along[r] * deviations[(r, c)]).sum::<f64>() / variance.sqrt();
+        }
+        fix_sign(axis);
+    }
+    Ok(Axes { mean, variances, vectors })
+}
+
+/// Sweeps after which a symmetric matrix of size `d` counts as not converging: far more than any takes.
+fn eigen_limit(d: usize) -> usize {
+    30 * d + 100
+}
+
+/// Eigenvalues, descending and not below 0, and eigenvectors as rows.
+fn eigen(matrix: DMatrix<f64>, limit: usize) -> Result<(Vec<f64>, Vec<f64>)> {
+    let d = matrix.nrows();
+    let not_converged = Error::NotConverged { dim: d };
+    if matrix.iter().any(|x| !x.is_finite()) {
+        return Err(not_converged);
+    }
+    let eigen = SymmetricEigen::try_new(matrix, f64::EPSILON, limit).ok_or(not_converged)?;
+    let mut order: Vec<usize> = (0..d).collect();
+    order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]).then(a.cmp(&b)));
+    let values = order.iter().map(|&i| eigen.eigenvalues[i].max(0.0)).collect();
+    let mut vectors = try_vec(d * d, 0.0, "the axes")?;
+    for (axis, &i) in vectors.chunks_exact_mut(d.max(1)).zip(&order) {
+        axis.copy_from_slice(eigen.eigenvectors.column(i).as_slice());
+        fix_sign(axis);
+    }
+    Ok((values, vectors))
+}
+
+/// Makes the component of largest magnitude positive; the first one, where several are equal.
+fn fix_sign(axis: &mut [f64]) {
+    let peak = axis.iter().fold(0.0_f64, |peak, &x| if x.abs() > peak.abs() { x } else { peak });
+    if peak < 0.0 {
+        axis.iter_mut().for_each(|x| *x = -*x);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(n: usize, d: usize) -> Vec<f32> {
+        (0..n * d).map(|i| ((i * i * 31 + i * 17) % 97) as f32 / 10.0 + 1000.0 * (i % d) as f32).collect()
+    }
+
+    /// `‖C v − λ v‖` and `|⟨v_i,v_j⟩ − δ_ij|`, against a covariance computed plainly.
+    fn check(rows: &[f32], weights: &[f32], d: usize, axes: &Axes) {
+        let total: f64 = weights.iter().copied().map(f64::from).sum();
+        for i in 0..d {
+            let mean = rows.chunks(d).zip(weights).map(|(r, &w)| f64::from(w) * f64::from(r[i])).sum::<f64>() / total;
+            assert!((mean - axes.mean[i]).abs() < 1e-9 * mean.abs().max(1.0));
+        }
+        let covariance = |i: usize, j: usize| {
+            let term = |r: &[f32]| (f64::from(r[i]) - axes.mean[i]) * (f64::from(r[j]) - axes.mean[j]);
+            rows.chunks(d).zip(weights).map(|(r, &w)| f64::from(w) * term(r)).sum::<f64>() / total
+        };
+        let matrix = DMatrix::from_fn(d, d, covariance);
+        for (a, (axis, &variance)) in axes.vectors.chunks(d).zip(&axes.variances).enumerate() {
+            for i in 0..d {
+                let image: f64 = (0..d).map(|j| matrix[(i, j)] * axis[j]).sum();
+                assert!((image - variance * axis[i]).abs() < 1e-8 * axes.variances[0]);
+            }
+            for (b, other) in axes.vectors.chunks(d).enumerate() {
+                let product: f64 = axis.iter().zip(other).map(|(x, y)| x * y).sum();
+                assert!((product - f64::from(u8::from(a == b))).abs() < 1e-7);
+            }
+        }
+        assert!((matrix.trace() - axes.variances.iter().sum::<f64>()).abs() < 1e-9 * matrix.trace());
+        assert!(axes.variances.is_sorted_by(|a, b| a >= b));
+    }
+
+    #[test]
+    fn axes_diagonalise_the_covariance() {
+        for (n, d) in [(40, 6), (6, 6), (5, 9), (2, 30), (600, 5)] {
+            let rows = rows(n, d);
+            let weights: Vec<f32> = (0..n).map(|i| (i % 4) as f32).collect();
+            check(&rows, &weights, d, &axes_of_block(&rows, &weights, d).unwrap());
+        }
+    }
+
+    #[test]
+    fn degenerate_blocks_have_axes() {
+        for (n, d) in [(1, 1), (1, 7), (9, 3), (3, 9)] {
+            for weight in [0.0, 1.0] {
+                let rows = vec![2.5; n * d];
+                let axes = axes_of_block(&rows, &vec![weight; n], d).unwrap();
+                assert_eq!(axes.mean, vec![2.5; d]);
+                assert_eq!(axes.variances.iter().sum::<f64>(), 0.0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_matrix_that_does_not_converge_is_an_error() {
+        let matrix = DMatrix::from_fn(12, 12, |i, j| ((i * j) as f64).sin() + ((j * i) as f64).sin());
+        assert_eq!(eigen(matrix, 1).unwrap_err(), Error::NotConverged { dim: 12 });
+        assert!(eigen(DMatrix::from_element(2, 2, f64::NAN), 100).is_err());
+    }
+}

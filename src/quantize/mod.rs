@@ -1,0 +1,153 @@
+//! Scalar quantisation with the Lloyd–Max tables of the standard normal distribution.
+//!
+//! A symbol is the index of a level in ascending order, `0 .. 2^bits`. Thresholds are the midpoints of
+//! neighbouring levels; a value on a threshold of positive sign goes outward.
+
+mod tables;
+
+pub use tables::DISTORTION;
+use tables::POSITIVE_LEVELS;
+
+/// Largest number of bits per symbol.
+pub const MAX_BITS: u8 = 8;
+
+/// The tables of one width, laid out for the kernels.
+#[derive(Debug, Clone)]
+pub struct Quantizer {
+    bits: u8,
+    /// All levels in ascending order; entries beyond `2^bits` repeat the last.
+    levels: [f32; 256],
+    /// Thresholds between the positive levels, ascending, then infinity.
+    thresholds: [f32; 128],
+}
+
+impl Quantizer {
+    /// The quantiser with 1 to 8 bits.
+    ///
+    /// # Panics
+    /// With another number of bits.
+    pub fn new(bits: u8) -> Self {
+        assert!((1..=MAX_BITS).contains(&bits), "1 to 8 bits, got {bits}");
+        let positive = POSITIVE_LEVELS[usize::from(bits) - 1];
+        let half = positive.len();
+        let mut levels = [positive[half - 1]; 256];
+        for (i, &level) in positive.iter().enumerate() {
+            levels[half + i] = level;
+            levels[half - 1 - i] = -level;
+        }
+        let mut thresholds = [f32::INFINITY; 128];
+        for (threshold, pair) in thresholds.iter_mut().zip(positive.windows(2)) {
+            *threshold = 0.5 * (pair[0] + pair[1]);
+        }
+        Self { bits, levels, thresholds }
+    }
+
+    /// Bits per symbol.
+    pub fn bits(&self) -> u8 {
+        self.bits
+    }
+
+    /// The levels in ascending order.
+    pub fn levels(&self) -> &[f32] {
+        &self.levels[..1 << self.bits]
+    }
+
+    /// Mean squared error on N(0,1).
+    pub fn distortion(&self) -> f64 {
+        DISTORTION[usize::from(self.bits) - 1]
+    }
+
+    /// `symbols[i]` = index of the level nearest to `values[i] * inverse_scale`.
+    #[inline(always)]
+    pub fn quantize(&self, values: &[f32], inverse_scale: f32, symbols: &mut [u8]) {
+        match self.bits {
+            1 => self.by_counting::<0>(values, inverse_scale, symbols),
+            2 => self.by_counting::<1>(values, inverse_scale, symbols),
+            3 => self.by_counting::<3>(values, inverse_scale, symbols),
+            4 => self.by_counting::<7>(values, inverse_scale, symbols),
+            5 => self.by_counting::<15>(values, inverse_scale, symbols),
+            _ => self.by_bisection(values, inverse_scale, symbols),
+        }
+    }
+
+    /// Counts the thresholds below a magnitude: cheapest while there are few, since it has no branch.
+    #[inline(always)]
+    fn by_counting<const N: usize>(&self, values: &[f32], inverse_scale: f32, symbols: &mut [u8]) {
+        let half = 1_i32 << (self.bits - 1);
+        for (&value, symbol) in values.iter().zip(symbols) {
+            let u = value * inverse_scale;
+            let magnitude = u.abs();
+            let mut step = 0_i32;
+            for threshold in &self.thresholds[..N] {
+                step += i32::from(magnitude >= *threshold);
+            }
+            *symbol = (if u < 0.0 { half - 1 - step } else { half + step }) as u8;
+        }
+    }
+
+    /// Binary search among up to 127 thresholds.
+    #[inline(always)]
+    fn by_bisection(&self, values: &[f32], inverse_scale: f32, symbols: &mut [u8]) {
+        let half = 1_usize << (self.bits - 1);
+        for (&value, symbol) in values.iter().zip(symbols) {
+            let u = value * inverse_scale;
+            let magnitude = u.abs();
+            let mut step = 0;
+            let mut width = half / 2;
+            while width > 0 {
+                step += if magnitude >= self.thresholds[(step + width - 1) & 127] { width } else { 0 };
+                width /= 2;
+            }
+            *symbol = (if u < 0.0 { half - 1 - step } else { half + step }) as u8;
+        }
+    }
+
+    /// `values[i]` = level of `symbols[i]`. A symbol of more than `bits` bits gives the last level.
+    #[inline(always)]
+    pub fn dequantize(&self, symbols: &[u8], values: &mut [f32]) {
+        for (value, &symbol) in values.iter_mut().zip(symbols) {
+            *value = self.levels[usize::from(symbol)];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_searches_find_the_nearest_level() {
+        for bits in 1..=MAX_BITS {
+            let quantizer = Quantizer::new(bits);
+            let values: Vec<f32> = (-6000..=6000).map(|i| i as f32 * 1e-3).collect();
+            let mut symbols = vec![0; values.len()];
+            quantizer.quantize(&values, 1.0, &mut symbols);
+            for (&value, &symbol) in values.iter().zip(&symbols) {
+                let chosen = (quantizer.levels()[usize::from(symbol)] - value).abs();
+                let best = quantizer.levels().iter().map(|l| (l - value).abs()).fold(f32::MAX, f32::min);
+                assert!(chosen <= best * (1.0 + 1e-5) + 1e-6, "{bits} bits, {value}: {chosen} > {best}");
+            }
+        }
+    }
+
+    #[test]
+    fn levels_come_back_from_their_symbols() {
+        for bits in 1..=MAX_BITS {
+            let quantizer = Quantizer::new(bits);
+            let count = quantizer.levels().len();
+            let mut symbols = vec![0; count];
+            quantizer.quantize(quantizer.levels(), 1.0, &mut symbols);
+            let expected: Vec<u8> = (0..=255).take(count).collect();
+            assert_eq!(symbols, expected);
+            let mut back = vec![0.0; count];
+            quantizer.dequantize(&symbols, &mut back);
+            assert_eq!(back, quantizer.levels());
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "1 to 8 bits")]
+    fn nine_bits_do_not_exist() {
+        Quantizer::new(9);
+    }
+}

@@ -1,0 +1,114 @@
+//! Rotary position embedding, undone before coding and applied again after decoding.
+//!
+//! A pair `(a, b)` of coordinates at position `p` was turned by the angle `θ = p·f` with the pair's inverse
+//! frequency `f`: `(a·cos θ − b·sin θ, a·sin θ + b·cos θ)`. Undoing turns it by `−θ`. The angle is formed and
+//! reduced in binary64, so it is good to binary32 for positions far beyond a million. Coordinates from `n_rot`
+//! on pass through. (Su et al. 2021.)
+
+use crate::error::{Error, Result};
+
+/// Which coordinates form a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pairing {
+    /// `(i, i + n_rot/2)`.
+    Neox,
+    /// `(2i, 2i + 1)`.
+    Interleaved,
+}
+
+/// The rotary embedding of a segment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rope {
+    /// Which coordinates form a pair.
+    pub pairing: Pairing,
+    /// Inverse frequency of each pair, in radians per position; `n_rot` is twice their number. Any table will
+    /// do, so scaled variants of the embedding need no code of their own.
+    pub inv_freq: Vec<f32>,
+}
+
+impl Rope {
+    /// Checks the rule against a segment of `dim` coordinates.
+    pub(crate) fn fits(&self, dim: usize) -> Result<()> {
+        if self.inv_freq.len() > dim / 2 {
+            return Err(Error::BadShape { what: "n_rot", got: 2 * self.inv_freq.len(), limit: dim });
+        }
+        match self.inv_freq.iter().find(|f| !f.is_finite()) {
+            Some(&got) => {
+                Err(Error::BadParam { what: "inv_freq", got: f64::from(got), expected: "a finite number" })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Turns `row` from position 0 to `position`.
+    #[inline(always)]
+    pub(crate) fn apply(&self, position: i32, row: &mut [f32]) {
+        self.turn(f64::from(position), row);
+    }
+
+    /// Turns `row` from `position` back to 0.
+    #[inline(always)]
+    pub(crate) fn undo(&self, position: i32, row: &mut [f32]) {
+        self.turn(-f64::from(position), row);
+    }
+
+    #[inline(always)]
+    pub(crate) fn turn(&self, position: f64, row: &mut [f32]) {
+        let pairs = self.inv_freq.len();
+        for (i, &frequency) in self.inv_freq.iter().enumerate() {
+            let (sin, cos) = (position * f64::from(frequency)).sin_cos();
+            let (sin, cos) = (sin as f32, cos as f32);
+            let (first, second) = match self.pairing {
+                Pairing::Neox => (i, i + pairs),
+                Pairing::Interleaved => (2 * i, 2 * i + 1),
+            };
+            let (a, b) = (row[first], row[second]);
+            row[first] = a * cos - b * sin;
+            row[second] = a * sin + b * cos;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_turn_by_position_times_frequency() {
+        for (pairing, first, second) in [(Pairing::Neox, 1, 3), (Pairing::Interleaved, 2, 3)] {
+            let rope = Rope { pairing, inv_freq: vec![1.0, 0.01] };
+            let mut row = [0.0; 6];
+            row[first] = 3.0;
+            row[5] = 9.0;
+            rope.apply(50, &mut row);
+            assert!((row[first] - 3.0 * 0.5_f32.cos()).abs() < 1e-6);
+            assert!((row[second] - 3.0 * 0.5_f32.sin()).abs() < 1e-6);
+            assert_eq!(row[5], 9.0);
+        }
+    }
+
+    #[test]
+    fn undoing_is_exact_to_f32_at_a_million() {
+        let inv_freq: Vec<f32> = (0..32).map(|i| 1e5_f32.powf(-(i as f32) / 32.0)).collect();
+        for pairing in [Pairing::Neox, Pairing::Interleaved] {
+            let rope = Rope { pairing, inv_freq: inv_freq.clone() };
+            for position in [0, 1, 511, 1 << 20, i32::MAX, i32::MIN] {
+                let original: Vec<f32> = (0..64).map(|i| (i as f32).sin()).collect();
+                let mut row = original.clone();
+                rope.apply(position, &mut row);
+                rope.undo(position, &mut row);
+                for (a, b) in original.iter().zip(&row) {
+                    assert!((a - b).abs() < 5e-7, "position {position}: {a} became {b}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bad_rules_are_refused() {
+        let rope = |inv_freq| Rope { pairing: Pairing::Neox, inv_freq };
+        assert!(rope(vec![1.0; 3]).fits(5).is_err());
+        assert!(rope(vec![1.0; 3]).fits(6).is_ok());
+        assert!(rope(vec![f32::NAN]).fits(6).is_err());
+    }
+}

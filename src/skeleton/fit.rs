@@ -1,0 +1,219 @@
+//! Fitting a skeleton to rows: of one block, or of a stream too long to hold.
+
+use super::Skeleton;
+use crate::error::{Error, Result, try_reserve, try_vec};
+use crate::kmeans;
+use crate::params::Params;
+use crate::pca::{Axes, Moments, axes_of_block};
+use crate::quantize::DISTORTION;
+use half::f16;
+use rand::rngs::ChaCha8Rng;
+use rand::{Rng, SeedableRng};
+
+/// Rows that a [`Fitter`] keeps for K-means.
+const RESERVOIR: usize = 4096;
+
+/// What a fit found. Energies are weighted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FitReport {
+    /// Rows that were added.
+    pub rows: u64,
+    /// Components kept.
+    pub rank: usize,
+    /// Share of the variance that they capture.
+    pub captured_variance: f64,
+    /// Arithmetic over geometric mean of the variances of the components kept.
+    pub coding_gain: f64,
+    /// K-means centres kept.
+    pub n_centres: usize,
+    /// Bits per value of a block of many rows, without header and skeleton.
+    pub predicted_bpv: f64,
+    /// Relative squared error expected at the codec's bits.
+    pub predicted_error: f64,
+}
+
+/// Fits a skeleton that is stored inside the block, to its rows `[weights.len(), dim]`. Weights must not be
+/// all zero.
+pub fn fit_block(rows: &[f32], weights: &[f32], dim: usize, params: &Params) -> Result<(Skeleton, FitReport)> {
+    let axes = axes_of_block(rows, weights, dim)?;
+    // Centres are stored as binary16 in the block, so its rows have to pay for them.
+    finish(&axes, rows, weights, params, 16.0 / weights.len() as f64)
+}
+
+/// Fits a skeleton to a stream of rows in bounded memory: sums for the basis, a uniform sample of the rows for
+/// K-means. Deterministic for given rows, their order and the seed.
+#[derive(Debug)]
+pub struct Fitter {
+    params: Params,
+    moments: Moments,
+    sample: Vec<f32>,
+    sample_weights: Vec<f32>,
+    stream: ChaCha8Rng,
+    dim: usize,
+}
+
+impl Fitter {
+    /// A fitter for rows of `dim` coordinates.
+    pub fn new(dim: usize, params: &Params) -> Result<Self> {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&params.settings().seed.to_le_bytes());
+        key[8] = 2; // apart from the streams of the rotation and of K-means
+        Ok(Self {
+            params: params.clone(),
+            moments: Moments::new(dim)?,
+            sample: try_reserve(RESERVOIR * dim, "the sample of rows")?,
+            sample_weights: try_reserve(RESERVOIR, "the sample of rows")?,
+            stream: ChaCha8Rng::from_seed(key),
+            dim,
+        })
+    }
+
+    /// Coordinates of a row.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// Adds finite rows `[weights.len(), dim]` with finite weights not below 0.
+    pub fn add(&mut self, rows: &[f32], weights: &[f32]) {
+        let before = self.moments.rows();
+        self.moments.add(rows, weights);
+        for (seen, (row, &weight)) in (before..).zip(rows.chunks_exact(self.dim).zip(weights)) {
+            if self.sample_weights.len() < RESERVOIR {
+                self.sample.extend_from_slice(row);
+                self.sample_weights.push(weight);
+            } else {
+                let slot = (u128::from(self.stream.next_u64()) * u128::from(seen + 1) >> 64) as usize;
+                if slot < RESERVOIR {
+                    self.sample[slot * self.dim..(slot + 1) * self.dim].copy_from_slice(row);
+                    self.sample_weights[slot] = weight;
+                }
+            }
+        }
+    }
+
+    /// The skeleton of the rows added so far, of which there must be one; more may be added afterwards.
+    pub fn finish(&self) -> Result<(Skeleton, FitReport)> {
+        if self.moments.rows() == 0 {
+            return Err(Error::BadShape { what: "rows to fit to", got: 0, limit: 1 });
+        }
+        let axes = self.moments.axes()?;
+        let (skeleton, report) = finish(&axes, &self.sample, &self.sample_weights, &self.params, 0.0)?;
+        Ok((skeleton, FitReport { rows: self.moments.rows(), ..report }))
+    }
+}
+
+/// Cuts the basis, tries K-means on the sample and predicts what a block will cost. `centre_bits` is the price
+/// of a centre component, in bits per row.
+fn finish(
+    axes: &Axes,
+    sample: &[f32],
+    weights: &[f32],
+    params: &Params,
+    centre_bits: f64,
+) -> Result<(Skeleton, FitReport)> {
+    let dim = axes.mean.len();
+    let total: f64 = axes.variances.iter().sum();
+    let rank = choose_rank(&axes.variances, total, params);
+    let captured: f64 = axes.variances[..rank].iter().sum();
+    let mut skeleton = Skeleton { rank, ..Skeleton::with_room(dim, rank, params.settings().kmeans_k as usize)? };
+    let half = |x: &f64| f16::from_f64(*x).to_f32();
+    skeleton.mean.extend(axes.mean.iter().map(|&x| x as f32));
+    skeleton.variances.extend(axes.variances[..rank].iter().map(|&x| x as f32));
+    skeleton.basis.extend(axes.vectors[..rank * dim].iter().map(half));
+
+    let left = try_kmeans(&mut skeleton, sample, weights, params, centre_bits)?;
+    let n_centres = skeleton.n_centres();
+    let energy = total + axes.mean.iter().map(|x| x * x).sum::<f64>();
+    let distortion = DISTORTION[usize::from(params.bits()) - 1];
+    let lost = total - captured + distortion * captured * left;
+    let side_bits = 16.0 + if n_centres > 0 { 8.0 + f64::from(index_bits(n_centres)) } else { 0.0 };
+    let report = FitReport {
+        rows: weights.len() as u64,
+        rank,
+        captured_variance: if total > 0.0 { captured / total } else { 1.0 },
+        coding_gain: coding_gain(&axes.variances[..rank]),
+        n_centres,
+        predicted_bpv: (rank as f64 * f64::from(params.bits()) + side_bits) / dim as f64,
+        predicted_error: if energy > 0.0 { lost / energy } else { 0.0 },
+    };
+    Ok((skeleton, report))
+}
+
+/// Bits of a centre index.
+pub(crate) fn index_bits(n_centres: usize) -> u8 {
+    n_centres.next_power_of_two().trailing_zeros() as u8
+}
+
+/// The fewest components that capture the asked share, within the asked limit. Directions with less than
+/// 1e-13 of the largest variance are rounding errors of binary32 and never kept.
+fn choose_rank(variances: &[f64], total: f64, params: &Params) -> usize {
+    let limit = match params.settings().max_rank as usize {
+        0 => variances.len(),
+        limit => limit.min(variances.len()),
+    };
+    let floor = variances.first().map_or(0.0, |largest| largest * 1e-13);
+    let target = f64::from(params.settings().variance_ratio) * total;
+    let mut sum = 0.0;
+    let wanted = variances.iter().take_while(|&&variance| {
+        let more = variance > floor && sum < target;
+        sum += variance;
+        more
+    });
+    wanted.count().min(limit)
+}
+
+fn coding_gain(variances: &[f64]) -> f64 {
+    if variances.is_empty() {
+        return 1.0;
+    }
+    let n = variances.len() as f64;
+    let mean = variances.iter().sum::<f64>() / n;
+    mean / (variances.iter().map(|variance| variance.ln()).sum::<f64>() / n).exp()
+}
+
+/// Fits centres and keeps them if the bits that they save on a row, `rank/2·log₂` of the energy ratio, exceed
+/// the bits that they cost: an index, 8 bits of reach, and the row's share of the centres themselves. Returns
+/// the share of the sample's energy that is left for the quantiser; 1 where no centre was kept.
+fn try_kmeans(
+    skeleton: &mut Skeleton,
+    sample: &[f32],
+    weights: &[f32],
+    params: &Params,
+    centre_bits: f64,
+) -> Result<f64> {
+    let (dim, rank) = (skeleton.dim, skeleton.rank);
+    let settings = params.settings();
+    if settings.kmeans_k == 0 || rank == 0 {
+        return Ok(1.0);
+    }
+    let mut rows = try_vec(weights.len() * rank, 0.0_f32, "the coefficients of the sample")?;
+    let mut deviation = try_vec(dim, 0.0, "the coefficients of the sample")?;
+    // Rows near the limits of binary32 are shrunk alike, which changes no direction.
+    let peak = sample.iter().fold(skeleton.peak(), |peak, x| peak.max(x.abs()));
+    let shrink = 1.0 / crate::codec::unit_of(peak);
+    for (y, x) in rows.chunks_exact_mut(rank).zip(sample.chunks_exact(dim)) {
+        skeleton.project(x, shrink, &mut deviation, y);
+    }
+    let k = settings.kmeans_k as usize;
+    let mut centres = kmeans::fit(&rows, weights, rank, k, settings.kmeans_iters, settings.seed)?;
+    centres.iter_mut().for_each(|x| *x = f16::from_f32(*x).to_f32());
+
+    let (mut energy, mut left, mut reach) = (0.0, 0.0, 0.0_f64);
+    for (y, &weight) in rows.chunks_exact(rank).zip(weights) {
+        let Some((_, t)) = kmeans::assign(y, &centres) else { return Ok(1.0) };
+        let norm: f64 = y.iter().map(|&y| f64::from(y) * f64::from(y)).sum();
+        energy += f64::from(weight) * norm;
+        left += f64::from(weight) * (norm - t * t).max(0.0);
+        reach = reach.max(t.abs());
+    }
+    let n_centres = centres.len() / rank;
+    let saved = 0.5 * rank as f64 * (energy / left).log2();
+    let cost = 8.0 + f64::from(index_bits(n_centres)) + centre_bits * centres.len() as f64;
+    // A NaN, from rows without energy, keeps nothing.
+    if saved > cost {
+        skeleton.centres.extend_from_slice(&centres);
+        skeleton.reach.peak = ((reach / f64::from(shrink)) as f32).min(f32::MAX);
+        return Ok(left / energy);
+    }
+    Ok(1.0)
+}

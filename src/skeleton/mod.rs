@@ -1,0 +1,190 @@
+//! What rows have in common: mean, basis, variances, K-means centres.
+//!
+//! A row `x` becomes coefficients `y = T(x − μ)` with a basis `T` of `rank` orthonormal rows, and comes back as
+//! `μ + Tᵀy`. The identity skeleton, which turbo uses, has none of these: its coefficients are the row itself.
+//! Basis and centres are rounded to binary16, in which they are stored, before anything is computed with them,
+//! so encoder and decoder use the same numbers.
+
+mod fit;
+mod reach;
+
+pub(crate) use fit::{fit_block, index_bits};
+pub use fit::{FitReport, Fitter};
+pub use reach::Reach;
+
+use crate::error::{Result, try_reserve};
+
+/// What is fitted once and shared by rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Skeleton {
+    dim: usize,
+    rank: usize,
+    /// `[dim]`; empty for the identity.
+    pub(crate) mean: Vec<f32>,
+    /// `[rank]`: variances of the components; empty where they are not known (a skeleton read from a block).
+    pub(crate) variances: Vec<f32>,
+    /// `[rank, dim]`; empty for the identity.
+    pub(crate) basis: Vec<f32>,
+    /// `[n_centres, rank]`.
+    pub(crate) centres: Vec<f32>,
+    /// How far rows go along their centres.
+    pub(crate) reach: Reach,
+}
+
+impl Skeleton {
+    /// The skeleton that leaves rows of `dim` coordinates as they are.
+    pub fn identity(dim: usize) -> Self {
+        let none = Vec::new;
+        Self { dim, rank: dim, mean: none(), variances: none(), basis: none(), centres: none(), reach: Reach::default() }
+    }
+
+    /// An identity skeleton with room to become, without allocating, any skeleton of at most `rank` components
+    /// and `centres` centres.
+    pub(crate) fn with_room(dim: usize, rank: usize, centres: usize) -> Result<Self> {
+        Ok(Self {
+            mean: try_reserve(dim, "the skeleton")?,
+            variances: try_reserve(rank, "the skeleton")?,
+            basis: try_reserve(rank * dim, "the skeleton")?,
+            centres: try_reserve(centres * rank, "the skeleton")?,
+            ..Self::identity(dim)
+        })
+    }
+
+    /// Sets the shape and empties the parts, keeping their memory.
+    pub(crate) fn reshape(&mut self, dim: usize, rank: usize) {
+        (self.dim, self.rank) = (dim, rank);
+        for part in [&mut self.mean, &mut self.variances, &mut self.basis, &mut self.centres] {
+            part.clear();
+        }
+    }
+
+    /// Becomes a copy of `other`, without allocating where there is room.
+    pub(crate) fn assign(&mut self, other: &Self) {
+        self.reshape(other.dim, other.rank);
+        self.reach = other.reach;
+        self.mean.extend_from_slice(&other.mean);
+        self.variances.extend_from_slice(&other.variances);
+        self.basis.extend_from_slice(&other.basis);
+        self.centres.extend_from_slice(&other.centres);
+    }
+
+    /// Whether any skeleton of `rank` components over `dim` coordinates with `centres` centres fits in the
+    /// memory that [`Skeleton::with_room`] reserved.
+    pub(crate) fn has_room(&self, dim: usize, rank: usize, centres: usize) -> bool {
+        self.mean.capacity() >= dim
+            && self.basis.capacity() >= rank * dim
+            && self.centres.capacity() >= centres * rank
+    }
+
+    /// Coordinates of a row.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// Coefficients of a row.
+    pub fn rank(&self) -> usize {
+        self.rank
+    }
+
+    /// K-means centres; 0 = K-means is off.
+    pub fn n_centres(&self) -> usize {
+        self.centres.len() / self.rank.max(1)
+    }
+
+    /// `μ`; empty for the identity.
+    pub fn mean(&self) -> &[f32] {
+        &self.mean
+    }
+
+    /// `T`, row-major `[rank, dim]`; empty for the identity.
+    pub fn basis(&self) -> &[f32] {
+        &self.basis
+    }
+
+    /// Variances of the coefficients at fitting; empty where they are not known.
+    pub fn variances(&self) -> &[f32] {
+        &self.variances
+    }
+
+    /// Unit centres in coefficient space, row-major `[n_centres, rank]`.
+    pub fn centres(&self) -> &[f32] {
+        &self.centres
+    }
+
+    /// Whether rows pass through unchanged.
+    pub fn is_identity(&self) -> bool {
+        self.mean.is_empty()
+    }
+
+    /// Centre `index`.
+    #[inline(always)]
+    pub(crate) fn centre(&self, index: usize) -> &[f32] {
+        &self.centres[index * self.rank..(index + 1) * self.rank]
+    }
+
+    /// Largest magnitude in the mean.
+    pub(crate) fn peak(&self) -> f32 {
+        self.mean.iter().fold(0.0, |peak: f32, x| peak.max(x.abs()))
+    }
+
+    /// `y = T(x·shrink − μ·shrink)`; `deviation` is scratch for `dim` values. `shrink` is a power of two.
+    #[inline(always)]
+    pub(crate) fn project(&self, x: &[f32], shrink: f32, deviation: &mut [f32], y: &mut [f32]) {
+        if self.is_identity() {
+            for (y, &x) in y.iter_mut().zip(x) {
+                *y = x * shrink;
+            }
+            return;
+        }
+        for ((deviation, &x), &mean) in deviation.iter_mut().zip(x).zip(&self.mean) {
+            *deviation = x * shrink - mean * shrink;
+        }
+        for (y, axis) in y.iter_mut().zip(self.basis.chunks_exact(self.dim)) {
+            *y = dot(axis, deviation);
+        }
+    }
+
+    /// `x = (Tᵀy + μ/unit)·unit`, kept finite; `unit` is a power of two.
+    #[inline(always)]
+    pub(crate) fn reconstruct(&self, y: &[f32], unit: f32, x: &mut [f32]) {
+        if self.is_identity() {
+            x.copy_from_slice(y);
+        } else {
+            for (x, &mean) in x.iter_mut().zip(&self.mean) {
+                *x = mean / unit;
+            }
+            for (&y, axis) in y.iter().zip(self.basis.chunks_exact(self.dim)) {
+                for (x, &t) in x.iter_mut().zip(axis) {
+                    *x += y * t;
+                }
+            }
+        }
+        if unit != 1.0 {
+            for x in x {
+                *x = (*x * unit).clamp(f32::MIN, f32::MAX);
+            }
+        }
+    }
+}
+
+/// Inner product in a fixed order: sixteen partial sums, added pairwise.
+#[inline(always)]
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut sums = [0.0_f32; 16];
+    let (a_chunks, a_rest) = a.as_chunks::<16>();
+    let (b_chunks, b_rest) = b.as_chunks::<16>();
+    for (a, b) in a_chunks.iter().zip(b_chunks) {
+        for i in 0..16 {
+            sums[i] += a[i] * b[i];
+        }
+    }
+    for (sum, (a, b)) in sums.iter_mut().zip(a_rest.iter().zip(b_rest)) {
+        *sum += a * b;
+    }
+    for half in [8, 4, 2, 1] {
+        for i in 0..half {
+            sums[i] += sums[i + half];
+        }
+    }
+    sums[0]
+}

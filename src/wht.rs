@@ -1,0 +1,220 @@
+//! The random rotation: signs, then an orthonormal Walsh–Hadamard transform, `z = H D x`.
+//!
+//! It spreads the energy of a row evenly over its coordinates and makes them nearly normal, which is what the
+//! Lloyd–Max tables expect. A length that is not a power of two is mixed by two overlapping transforms, of the
+//! first and of the last `2^k` coordinates with the largest `2^k` below the length, each with signs of its own;
+//! nothing is padded. Length 1 is left as it is but for its sign, length 0 is nothing.
+//!
+//! The signs are the bits of the ChaCha8 key stream whose key is the seed in little-endian order followed by
+//! 24 zero bytes, with nonce and counter 0: least significant bit of each 32-bit word first, 1 = negative. The
+//! second transform starts on a new word.
+
+use crate::error::{Result, try_reserve};
+use rand::rngs::ChaCha8Rng;
+use rand::{Rng, SeedableRng};
+
+/// The rotation for one length and one seed. Applying it allocates nothing.
+#[derive(Debug, Clone)]
+pub struct Rotation {
+    seed: u64,
+    len: usize,
+    /// Length of a transform: the largest power of two not above `len`, 0 for `len` 0.
+    window: usize,
+    /// `1/√window`.
+    norm: f32,
+    /// Signs (±1) of the first transform, then of the second one, if there is one.
+    signs: Vec<f32>,
+}
+
+impl Rotation {
+    /// The rotation of `len` coordinates drawn from `seed`.
+    pub fn new(len: usize, seed: u64) -> Result<Self> {
+        let mut rotation = Self::with_room(len, seed)?;
+        rotation.resize(len);
+        Ok(rotation)
+    }
+
+    /// The rotation of no coordinates, with room to become that of up to `len` without allocating.
+    pub(crate) fn with_room(len: usize, seed: u64) -> Result<Self> {
+        let signs = try_reserve(2 * len, "the signs of the rotation")?;
+        Ok(Self { seed, len: 0, window: 0, norm: 1.0, signs })
+    }
+
+    /// Becomes the rotation of `len` coordinates, with the same seed.
+    pub(crate) fn resize(&mut self, len: usize) {
+        let window = if len == 0 { 0 } else { 1 << len.ilog2() };
+        let transforms = if len == window { 1 } else { 2 };
+        (self.len, self.window) = (len, window);
+        self.norm = (1.0 / (window.max(1) as f64).sqrt()) as f32;
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&self.seed.to_le_bytes());
+        let mut stream = ChaCha8Rng::from_seed(key);
+        self.signs.clear();
+        for _ in 0..transforms {
+            let mut word = 0;
+            for i in 0..window {
+                if i % 32 == 0 {
+                    word = stream.next_u32();
+                }
+                self.signs.push(if word >> (i % 32) & 1 == 1 { -1.0 } else { 1.0 });
+            }
+        }
+    }
+
+    /// Whether the rotation can become that of `len` coordinates without allocating.
+    pub(crate) fn has_room(&self, len: usize) -> bool {
+        self.signs.capacity() >= 2 * len
+    }
+
+    /// Number of coordinates.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is nothing to rotate.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Rotates `x` in place.
+    #[inline(always)]
+    pub fn forward(&self, x: &mut [f32]) {
+        let (first, second) = self.signs.split_at(self.window);
+        self.mix(&mut x[..self.window], first);
+        if !second.is_empty() {
+            self.mix(&mut x[self.len - self.window..], second);
+        }
+    }
+
+    /// Undoes [`Rotation::forward`] up to rounding.
+    #[inline(always)]
+    pub fn inverse(&self, z: &mut [f32]) {
+        let (first, second) = self.signs.split_at(self.window);
+        if !second.is_empty() {
+            self.unmix(&mut z[self.len - self.window..], second);
+        }
+        self.unmix(&mut z[..self.window], first);
+    }
+
+    #[inline(always)]
+    fn mix(&self, x: &mut [f32], signs: &[f32]) {
+        for (x, sign) in x.iter_mut().zip(signs) {
+            *x *= sign * self.norm;
+        }
+        walsh_hadamard(x);
+    }
+
+    #[inline(always)]
+    fn unmix(&self, z: &mut [f32], signs: &[f32]) {
+        walsh_hadamard(z);
+        for (z, sign) in z.iter_mut().zip(signs) {
+            *z *= sign * self.norm;
+        }
+    }
+}
+
+/// The unnormalised transform in natural order; the length is a power of two, or 0.
+#[inline(always)]
+fn walsh_hadamard(x: &mut [f32]) {
+    let (chunks, rest) = x.as_chunks_mut::<16>();
+    for chunk in chunks {
+        small::<16>(chunk);
+    }
+    // A power of two below 16 is shorter than a chunk.
+    match rest.len() {
+        2 => small::<2>(rest.try_into().expect("length 2")),
+        4 => small::<4>(rest.try_into().expect("length 4")),
+        8 => small::<8>(rest.try_into().expect("length 8")),
+        _ => {}
+    }
+    let mut half = 16;
+    while half < x.len() {
+        for pair in x.chunks_exact_mut(2 * half) {
+            let (low, high) = pair.split_at_mut(half);
+            for (a, b) in low.iter_mut().zip(high) {
+                (*a, *b) = (*a + *b, *a - *b);
+            }
+        }
+        half *= 2;
+    }
+}
+
+/// All stages of a transform whose length is known to the compiler.
+#[inline(always)]
+fn small<const N: usize>(x: &mut [f32; N]) {
+    let mut half = 1;
+    while half < N {
+        let mut sums = [0.0; N];
+        for i in 0..N {
+            let (a, b) = (x[i & !half], x[i | half]);
+            sums[i] = if i & half == 0 { a + b } else { a - b };
+        }
+        *x = sums;
+        half *= 2;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ramp(len: usize) -> Vec<f32> {
+        (0..len).map(|i| ((i * 37 + 11) % 101) as f32 - 50.0).collect()
+    }
+
+    #[test]
+    fn signs_are_pinned() {
+        let signs = Rotation::new(32, 7).unwrap().signs;
+        let word = signs.iter().enumerate().fold(0_u32, |w, (i, &s)| w | u32::from(s < 0.0) << i);
+        let mut key = [0; 32];
+        key[0] = 7;
+        assert_eq!(word, ChaCha8Rng::from_seed(key).next_u32());
+        assert_eq!(word, 0x7ea8_23b5, "the key stream of seed 7 starts with {word:#x}");
+    }
+
+    #[test]
+    fn rotation_keeps_lengths_and_inverts() {
+        for len in (0..=70).chain([96, 127, 128, 129, 192, 257, 576, 1152, 4095, 4096]) {
+            let rotation = Rotation::new(len, 3).unwrap();
+            let x = ramp(len);
+            let mut z = x.clone();
+            rotation.forward(&mut z);
+            let energy = |v: &[f32]| v.iter().map(|&a| f64::from(a) * f64::from(a)).sum::<f64>();
+            assert!((energy(&x) - energy(&z)).abs() <= 1e-5 * energy(&x), "length {len}");
+            rotation.inverse(&mut z);
+            for (a, b) in x.iter().zip(&z) {
+                assert!((a - b).abs() < 2e-4, "length {len}: {a} became {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_coordinate_is_mixed() {
+        for len in [3, 33, 65, 96, 257, 1152] {
+            let rotation = Rotation::new(len, 0).unwrap();
+            for loud in [0, len / 2, len - 1] {
+                let mut x = vec![0.0; len];
+                x[loud] = 1.0;
+                rotation.forward(&mut x);
+                let peak = x.iter().fold(0_f32, |m, v| m.max(v.abs()));
+                assert!(peak <= 0.75, "length {len}: coordinate {loud} stayed at {peak}");
+            }
+        }
+    }
+
+    #[test]
+    fn matches_the_definition() {
+        for len in [2, 4, 8, 16, 64] {
+            let rotation = Rotation::new(len, 5).unwrap();
+            let x = ramp(len);
+            let mut z = x.clone();
+            rotation.forward(&mut z);
+            for (row, &got) in z.iter().enumerate() {
+                let sum: f32 = (0..len)
+                    .map(|col| if (row & col).count_ones() % 2 == 0 { 1.0 } else { -1.0 } * rotation.signs[col] * x[col])
+                    .sum();
+                assert!((got - sum / (len as f32).sqrt()).abs() < 1e-4);
+            }
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! `cargo xtask coverage`: which lines of `src/` the tests reach.
+//!
+//! Counted are the Rust tests of the package and the C programs of `ffi-tests` that check the contract of the C
+//! API. Test modules inside `src/` do not count. Lines named in `xtask/coverage-exempt.toml` are left out and
+//! listed with their reasons.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+
+use crate::shell::{cargo, command, read, run as show, succeeds};
+use crate::tools::{self, Probe, Tool};
+use crate::workspace::Workspace;
+
+/// Percent of the lines that the tests must reach.
+const REQUIRED: f64 = 99.0;
+
+const EXEMPTIONS: &str = "xtask/coverage-exempt.toml";
+
+/// How often each line of a file that holds code ran, by line number from 1.
+type Lines = BTreeMap<usize, u64>;
+
+/// Measures, prints a table, the lines that were not reached, and the total as the last line.
+///
+/// # Errors
+/// When a tool is missing and cannot be installed, a test fails, an exemption does not fit its file, or the
+/// total is below [`REQUIRED`].
+pub fn run() -> Result<()> {
+    let workspace = Workspace::load()?;
+    let lcov = measure(&workspace)?;
+    let mut files = parse(&lcov, &workspace.root)?;
+    ensure!(!files.is_empty(), "the report has no file of src/");
+    let sources = Sources::load(&workspace.root, files.keys())?;
+    for (file, lines) in &mut files {
+        let tests = test_module(sources.lines(file));
+        lines.retain(|line, _| !tests.contains(line));
+    }
+    let exempt = exempt(&workspace.root, &mut files, &sources)?;
+
+    print_table(&files);
+    print_uncovered(&files, &sources);
+    for line in exempt {
+        println!("{line}");
+    }
+    let (total, missed) =
+        files.values().map(count).fold((0, 0), |sum, file| (sum.0 + file.0, sum.1 + file.1));
+    let percent = percent(total, missed);
+    println!("lines {percent:.2} %");
+    ensure!(percent >= REQUIRED, "the tests must reach {REQUIRED:.2} % of the lines of src/");
+    Ok(())
+}
+
+/// Runs the tests on an instrumented build and returns the report in lcov's format.
+fn measure(workspace: &Workspace) -> Result<String> {
+    tools::ensure(&tools::BUILD.iter().chain(tools::TEST).collect::<Vec<_>>())?;
+    if !succeeds(&mut cargo(["llvm-cov", "--version"])) {
+        show(&mut cargo(["install", "cargo-llvm-cov", "--locked"]))?;
+    }
+    let llvm = llvm_tools()?;
+    let llvm_cov = |arguments: &[&str]| -> Command {
+        let mut command = cargo(["llvm-cov"]);
+        command.args(arguments).envs(llvm.iter().map(|(name, tool)| (name, tool)));
+        command
+    };
+    show(&mut llvm_cov(&["clean", "--workspace"]))?;
+    show(&mut llvm_cov(&["test", "--no-report", "--package=kakeyaturbo"]))?;
+    show(&mut llvm_cov(&["test", "--no-report", "--package=ffi-tests", "--test=all", "--", "contract"]))?;
+    let report = workspace.target.join("coverage.lcov");
+    show(llvm_cov(&["report", "--lcov", "--output-path"]).arg(&report))?;
+    fs::read_to_string(&report).with_context(|| format!("cannot read {}", report.display()))
+}
+
+/// The variables that lead `cargo llvm-cov` to tools of the compiler's own LLVM version: none where the toolchain
+/// has them, else Debian's.
+fn llvm_tools() -> Result<Vec<(&'static str, String)>> {
+    let sysroot = read(&mut command("rustc", ["--print", "sysroot"]))?;
+    let version = read(&mut command("rustc", ["-vV"]))?;
+    let field = |name: &str| {
+        let value = version.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        value.with_context(|| format!("`rustc -vV` does not say its {name}"))
+    };
+    let bin = Path::new(sysroot.trim()).join("lib/rustlib").join(field("host")?).join("bin");
+    if bin.join("llvm-cov").exists() && bin.join("llvm-profdata").exists() {
+        return Ok(Vec::new());
+    }
+    let major = field("LLVM version")?.split('.').next().unwrap_or_default();
+    let (name, cov, profdata) =
+        (format!("llvm-{major}"), format!("llvm-cov-{major}"), format!("llvm-profdata-{major}"));
+    let probe = [cov.as_str(), "--version"];
+    tools::ensure(&[&Tool { name: &name, probe: Probe::Runs(&probe), debian: &name, brew: "llvm" }])?;
+    Ok(vec![("LLVM_COV", cov), ("LLVM_PROFDATA", profdata)])
+}
+
+/// The line counts of the files below `root/src`, by path relative to `root`.
+fn parse(lcov: &str, root: &Path) -> Result<BTreeMap<PathBuf, Lines>> {
+    let mut files: BTreeMap<PathBuf, Lines> = BTreeMap::new();
+    let mut file: Option<PathBuf> = None;
+    for record in lcov.lines() {
+        if let Some(path) = record.strip_prefix("SF:") {
+            let path = Path::new(path).strip_prefix(root).ok();
+            file = path.filter(|path| path.starts_with("src")).map(Path::to_path_buf);
+        } else if let (Some(data), Some(file)) = (record.strip_prefix("DA:"), &file) {
+            let mut fields = data.split(',');
+            let mut number = || fields.next()?.parse::<u64>().ok();
+            let (Some(line), Some(runs)) = (number(), number()) else {
+                bail!("a record of the report: {record}")
+            };
+            *files.entry(file.clone()).or_default().entry(usize::try_from(line)?).or_default() += runs;
+        }
+    }
+    Ok(files)
+}
+
+/// The source text of the files of the report.
+struct Sources(BTreeMap<PathBuf, Vec<String>>);
+
+impl Sources {
+    fn load<'a>(root: &Path, files: impl Iterator<Item = &'a PathBuf>) -> Result<Self> {
+        let read = |file: &PathBuf| {
+            let text = fs::read_to_string(root.join(file))
+                .with_context(|| format!("cannot read {}", file.display()))?;
+            Ok((file.clone(), text.lines().map(str::to_owned).collect()))
+        };
+        Ok(Self(files.map(read).collect::<Result<_>>()?))
+    }
+
+    fn lines(&self, file: &Path) -> &[String] {
+        self.0.get(file).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The line numbers of the `#[cfg(test)]` item of a file, which by the project's custom is its last.
+fn test_module(lines: &[String]) -> std::ops::RangeInclusive<usize> {
+    let start = lines.iter().position(|line| line == "#[cfg(test)]").unwrap_or(lines.len());
+    start + 1..=lines.len()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Exemptions {
+    #[serde(default)]
+    exempt: Vec<Exemption>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Exemption {
+    file: PathBuf,
+    line: String,
+    #[serde(default = "one")]
+    lines: usize,
+    reason: String,
+}
+
+fn one() -> usize {
+    1
+}
+
+/// Takes the exempt lines out of `files` and returns a line of text about each exemption.
+fn exempt(root: &Path, files: &mut BTreeMap<PathBuf, Lines>, sources: &Sources) -> Result<Vec<String>> {
+    let text =
+        fs::read_to_string(root.join(EXEMPTIONS)).with_context(|| format!("cannot read {EXEMPTIONS}"))?;
+    let Exemptions { exempt } = toml::from_str(&text).with_context(|| format!("cannot read {EXEMPTIONS}"))?;
+    let mut report = Vec::new();
+    for Exemption { file, line, lines, reason } in exempt {
+        let source = sources.lines(&file);
+        let hits: Vec<usize> =
+            (1..).zip(source).filter(|(_, text)| text.contains(&line)).map(|hit| hit.0).collect();
+        let [first] = hits[..] else {
+            bail!("{EXEMPTIONS}: {} lines of {} contain {line:?}, not one", hits.len(), file.display());
+        };
+        let range = first..first + lines;
+        let counts =
+            files.get_mut(&file).with_context(|| format!("{EXEMPTIONS}: no code in {}", file.display()))?;
+        let missed = range.clone().filter(|line| counts.get(line) == Some(&0)).count();
+        counts.retain(|line, _| !range.contains(line));
+        let needless = if missed == 0 { " (all reached here)" } else { "" };
+        report.push(format!("exempt {}:{first}+{lines}{needless}: {reason}", file.display()));
+    }
+    Ok(report)
+}
+
+/// How many lines a file has, and how many never ran.
+fn count(lines: &Lines) -> (usize, usize) {
+    (lines.len(), lines.values().filter(|&&runs| runs == 0).count())
+}
+
+/// The share of lines that ran, cut (not rounded) to hundredths, so that 99.00 means 99.00.
+#[expect(clippy::cast_precision_loss, reason = "line counts are far below 2^53")]
+fn percent(total: usize, missed: usize) -> f64 {
+    ((total - missed) as f64 / total.max(1) as f64 * 10_000.0).floor() / 100.0
+}
+
+fn print_table(files: &BTreeMap<PathBuf, Lines>) {
+    println!("\n{:<40} {:>7} {:>7} {:>8}", "file", "lines", "missed", "reached");
+    for (file, lines) in files {
+        let (total, missed) = count(lines);
+        println!("{:<40} {total:>7} {missed:>7} {:>6.2} %", file.display(), percent(total, missed));
+    }
+    println!();
+}
+
+fn print_uncovered(files: &BTreeMap<PathBuf, Lines>, sources: &Sources) {
+    for (file, lines) in files {
+        for line in lines.iter().filter(|(_, runs)| **runs == 0).map(|(line, _)| *line) {
+            let text = sources.lines(file).get(line - 1).map_or("", |text| text.trim());
+            println!("missed {}:{line}: {text}", file.display());
+        }
+    }
+}

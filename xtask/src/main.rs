@@ -1,0 +1,56 @@
+//! The chores of this workspace: `cargo xtask <command>`.
+//!
+//! Each command is one file. Commands show the output of the programs they run as it is, stop at the first
+//! failure, and install with the system's package manager what they need and the machine lacks.
+
+mod coverage;
+mod demo;
+mod header;
+mod shell;
+mod test;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The chores of the kakeyaturbo workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install the package below target/, build the C++ examples against it and run them
+    Demo,
+    /// Format, lints, documentation, every test
+    Test,
+    /// Write include/kakeyaturbo/kakeyaturbo.h from src/ffi
+    Header {
+        /// Only compare, and fail if the committed header differs
+        #[arg(long)]
+        check: bool,
+    },
+    /// Line coverage of src/; fails below 99 %
+    Coverage,
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Demo => demo::run(),
+        Command::Test => test::run(),
+        Command::Header { check } => header::run(check),
+        Command::Coverage => coverage::run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
