@@ -70,7 +70,8 @@ fn initial(rows: &[f32], weights: &[f32], d: usize, k: usize, seed: u64) -> Resu
         *left = f64::from(weight) * dot(row, row);
         total += *left;
     }
-    let floor = total * 1e-9;
+    let floor = total * 1e-6; // what the rounding of centres to binary32 leaves
+    
     for c in 0..k {
         let sum: f64 = left.iter().sum();
         if sum <= floor {

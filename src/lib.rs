@@ -67,4 +67,4 @@ pub use format::block::Header;
 pub use params::{NanPolicy, Params, Preset, Settings};
 pub use rope::{Pairing, Rope};
 pub use simd::Tier;
-pub use skeleton::{FitReport, Fitter, Skeleton};
+pub use skeleton::{FitReport, Fitter, Reach, Skeleton};

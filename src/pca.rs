@@ -193,7 +193,8 @@ mod tests {
                 assert!((product - f64::from(u8::from(a == b))).abs() < 1e-7);
             }
         }
-        assert!((matrix.trace() - axes.variances.iter().sum::<f64>()).abs() < 1e-9 * matrix.trace());
+        let (trace, sum) = (matrix.trace(), axes.variances.iter().sum::<f64>());
+        assert!((trace - sum).abs() <= 1e-9 * trace, "{} x {d}: trace {trace}, variances {sum}", weights.len());
         assert!(axes.variances.is_sorted_by(|a, b| a >= b));
     }
 

@@ -169,7 +169,8 @@ mod tests {
         let mut key = [0; 32];
         key[0] = 7;
         assert_eq!(word, ChaCha8Rng::from_seed(key).next_u32());
-        assert_eq!(word, 0x7ea8_23b5, "the key stream of seed 7 starts with {word:#x}");
+        // As an independent implementation of ChaCha8 has it.
+        assert_eq!(word, 0x2c44_ba73);
     }
 
     #[test]

@@ -96,8 +96,9 @@ pub(crate) fn unit_of(peak: f32) -> f32 {
     f32::from_bits(exponent << 23)
 }
 
-/// Scales that `NormMode::Search` tries, in eighths of an octave around the root mean square.
-const SEARCH: std::ops::RangeInclusive<i32> = -8..=16;
+/// Scales that `NormMode::Search` tries beside that of least squares, in sixteenths of an octave above the root mean square. Fewer bits want
+/// a larger one: with 1 bit, half the largest value.
+const SEARCH: std::ops::RangeInclusive<i32> = -8..=24;
 
 impl Kernel<'_> {
     /// Encodes the finite row `x`; its symbols are left in `scratch.symbols[..rank]`.
@@ -123,35 +124,34 @@ impl Kernel<'_> {
         let zz = dot(z, z);
         let rms = (zz / rank.max(1) as f32).sqrt();
         let symbols = &mut scratch.symbols[..rank];
-        if R::NORM_MODE == NormMode::Search {
-            let mut best: Option<(RowCode, RowError)> = None;
-            for eighths in SEARCH {
-                let trial = &mut scratch.trial[..rank];
-                code.scale = self.quantize(z, rms * (eighths as f32 / 8.0).exp2(), unit, trial);
-                self.decode(code, trial, &mut scratch.q, &mut scratch.back);
-                let error = self.measure(x, &scratch.back);
-                if best.is_none_or(|(_, other)| error.absolute < other.absolute) {
-                    best = Some((code, error));
-                    symbols.copy_from_slice(trial);
-                }
-            }
-            return best.unwrap_or_default();
-        }
-        // Where nothing is left to code, 0 stands for an exact zero.
-        if rms > 0.0 {
-            self.quantizer.quantize(z, 1.0 / rms, symbols);
+        code.scale = self.quantize(z, rms, unit, symbols);
+        if code.scale > 0 {
             let q = &mut scratch.q[..rank];
             self.quantizer.dequantize(symbols, q);
             let (zq, qq) = (dot(z, q), dot(q, q));
             code.scale = scale::encode(R::scale(zz, zq, qq) * unit);
-        } else {
-            symbols.fill(0);
         }
         self.decode(code, symbols, &mut scratch.q, &mut scratch.back);
-        (code, self.measure(x, &scratch.back))
+        let mut error = self.measure(x, &scratch.back);
+        if R::NORM_MODE == NormMode::Search && rms > 0.0 {
+            for step in SEARCH {
+                let trial = &mut scratch.trial[..rank];
+                let scale = self.quantize(z, rms * (step as f32 / 16.0).exp2(), unit, trial);
+                let other = RowCode { scale, ..code };
+                self.decode(other, trial, &mut scratch.q, &mut scratch.back);
+                let off = self.measure(x, &scratch.back);
+                if off.absolute < error.absolute {
+                    (code, error) = (other, off);
+                    symbols.copy_from_slice(trial);
+                }
+            }
+        }
+        (code, error)
     }
 
-    /// Quantises `z` on the grid that the stored form of `scale` spans.
+    /// Quantises `z` on the grid that the stored form of `scale` spans and returns that form. (On the grid of
+    /// the exact scale, the rounding of the scale would cost 3 % of the distortion at 8 bits.) Where nothing
+    /// is left to code, scale 0 stands for an exact zero.
     #[inline(always)]
     fn quantize(&self, z: &[f32], scale: f32, unit: f32, symbols: &mut [u8]) -> u16 {
         let code = scale::encode(scale * unit);

@@ -111,6 +111,11 @@ impl Skeleton {
         &self.centres
     }
 
+    /// How far rows go along their centres.
+    pub fn reach(&self) -> Reach {
+        self.reach
+    }
+
     /// Whether rows pass through unchanged.
     pub fn is_identity(&self) -> bool {
         self.mean.is_empty()

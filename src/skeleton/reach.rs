@@ -18,6 +18,11 @@ pub struct Reach {
 }
 
 impl Reach {
+    /// The largest `|t|` that a code can stand for.
+    pub fn peak(self) -> f32 {
+        self.peak
+    }
+
     /// The code nearest to `t` on the logarithmic scale; `|t|` beyond the peak becomes the peak, `|t|` below
     /// the smallest step becomes 0.
     #[inline(always)]

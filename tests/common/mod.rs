@@ -1,0 +1,62 @@
+//! What the tests share: normal numbers, errors, real KV rows.
+#![allow(dead_code, missing_docs)] // each test uses its part of this
+
+use rand::rngs::ChaCha8Rng;
+use rand::{Rng, SeedableRng};
+use safetensors::SafeTensors;
+use std::path::Path;
+
+/// Independent standard normal values, by Box and Muller.
+pub fn normal(count: usize, seed: u64) -> Vec<f32> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut uniform = || ((rng.next_u64() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
+    (0..count)
+        .map(|_| {
+            let (radius, angle) = ((-2.0 * uniform().ln()).sqrt(), std::f64::consts::TAU * uniform());
+            (radius * angle.cos()) as f32
+        })
+        .collect()
+}
+
+pub fn energy(x: &[f32]) -> f64 {
+    x.iter().map(|&x| f64::from(x) * f64::from(x)).sum()
+}
+
+/// `‖x − x̂‖² / ‖x‖²`.
+pub fn relative_error(x: &[f32], back: &[f32]) -> f64 {
+    assert_eq!(x.len(), back.len());
+    let off: f64 = x.iter().zip(back).map(|(&x, &y)| (f64::from(x) - f64::from(y)).powi(2)).sum();
+    off / energy(x)
+}
+
+/// `max |x − x̂|`.
+pub fn largest_error(x: &[f32], back: &[f32]) -> f64 {
+    x.iter().zip(back).map(|(&x, &y)| (f64::from(x) - f64::from(y)).abs()).fold(0.0, f64::max)
+}
+
+pub fn fixture(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A tensor `[tokens, heads, head_dim]` of the fixture as f32, one kv-head after the other: `[heads][tokens · head_dim]`.
+pub fn heads(file: &[u8], tensor: &str) -> (Vec<Vec<f32>>, usize) {
+    let file = SafeTensors::deserialize(file).expect("a safetensors file");
+    let tensor = file.tensor(tensor).expect("a tensor of the fixture");
+    let [tokens, heads, dim] = tensor.shape().try_into().expect("three axes");
+    let values: Vec<f32> = tensor
+        .data()
+        .chunks_exact(2)
+        .map(|raw| half::f16::from_le_bytes([raw[0], raw[1]]).to_f32())
+        .collect();
+    let head = |h: usize| -> Vec<f32> {
+        (0..tokens).flat_map(|t| &values[(t * heads + h) * dim..(t * heads + h + 1) * dim]).copied().collect()
+    };
+    ((0..heads).map(head).collect(), dim)
+}
+
+/// The K and V tensors of the fixture.
+pub const TENSORS: [&str; 12] = [
+    "layers.0.k", "layers.0.v", "layers.1.k", "layers.1.v", "layers.2.k", "layers.2.v",
+    "layers.14.k", "layers.14.v", "layers.15.k", "layers.15.v", "layers.16.k", "layers.16.v",
+];
