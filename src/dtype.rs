@@ -127,11 +127,15 @@ impl Elements<'_> {
             Self::F32(cells) => gather(cells, start, stride, values),
             Self::F16(cells) => {
                 let mut halves = [f16::ZERO; CHUNK];
-                read_halves(cells, start, stride, values, &mut halves, |from, to| from.convert_to_f32_slice(to));
+                read_halves(cells, start, stride, values, &mut halves, |from, to| {
+                    from.convert_to_f32_slice(to)
+                });
             }
             Self::Bf16(cells) => {
                 let mut halves = [bf16::ZERO; CHUNK];
-                read_halves(cells, start, stride, values, &mut halves, |from, to| from.convert_to_f32_slice(to));
+                read_halves(cells, start, stride, values, &mut halves, |from, to| {
+                    from.convert_to_f32_slice(to)
+                });
             }
         }
     }
@@ -144,15 +148,31 @@ impl Elements<'_> {
             Self::F32(cells) => scatter(cells, start, stride, values),
             Self::F16(cells) => {
                 let mut halves = [f16::ZERO; CHUNK];
-                write_halves(cells, start, stride, values, &mut halves, |from, to| {
-                    to.convert_from_f32_slice(from);
-                }, clamp_f16);
+                write_halves(
+                    cells,
+                    start,
+                    stride,
+                    values,
+                    &mut halves,
+                    |from, to| {
+                        to.convert_from_f32_slice(from);
+                    },
+                    clamp_f16,
+                );
             }
             Self::Bf16(cells) => {
                 let mut halves = [bf16::ZERO; CHUNK];
-                write_halves(cells, start, stride, values, &mut halves, |from, to| {
-                    to.convert_from_f32_slice(from);
-                }, clamp_bf16);
+                write_halves(
+                    cells,
+                    start,
+                    stride,
+                    values,
+                    &mut halves,
+                    |from, to| {
+                        to.convert_from_f32_slice(from);
+                    },
+                    clamp_bf16,
+                );
             }
         }
     }

@@ -7,6 +7,7 @@
 //! iteration for the direction that leaves the least.
 
 use crate::error::{Result, try_vec};
+use crate::skeleton::dot;
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
@@ -23,12 +24,12 @@ pub fn fit(rows: &[f32], weights: &[f32], d: usize, k: usize, rounds: u32, seed:
         for (row, &weight) in rows.chunks_exact(d.max(1)).zip(weights) {
             let Some((best, product)) = assign(row, &centres) else { continue };
             used[best] = used[best] || weight > 0.0;
-            let left = f64::from(weight) * (dot(row, row) - product * product);
+            let left = f64::from(weight) * f64::from(dot(row, row) - product * product);
             if left > worst {
                 (worst, worst_row) = (left, Some(row));
             }
             for (sum, &y) in sums[best * d..(best + 1) * d].iter_mut().zip(row) {
-                *sum += f64::from(weight) * product * f64::from(y);
+                *sum += f64::from(weight) * f64::from(product) * f64::from(y);
             }
         }
         let parts = centres.chunks_exact_mut(d.max(1)).zip(sums.chunks_exact(d.max(1)));
@@ -47,8 +48,8 @@ pub fn fit(rows: &[f32], weights: &[f32], d: usize, k: usize, rounds: u32, seed:
 /// The centre with the largest `|⟨y,c⟩|` and that product with its sign; the first, where several are equal.
 /// `None` without centres.
 #[inline(always)]
-pub fn assign(row: &[f32], centres: &[f32]) -> Option<(usize, f64)> {
-    let mut best: Option<(usize, f64)> = None;
+pub fn assign(row: &[f32], centres: &[f32]) -> Option<(usize, f32)> {
+    let mut best: Option<(usize, f32)> = None;
     for (c, centre) in centres.chunks_exact(row.len().max(1)).enumerate() {
         let product = dot(row, centre);
         if best.is_none_or(|(_, other)| product.abs() > other.abs()) {
@@ -67,11 +68,11 @@ fn initial(rows: &[f32], weights: &[f32], d: usize, k: usize, seed: u64) -> Resu
     let mut left = try_vec(weights.len(), 0.0_f64, "the energies of the rows")?;
     let mut total = 0.0;
     for ((left, row), &weight) in left.iter_mut().zip(rows.chunks_exact(d.max(1))).zip(weights) {
-        *left = f64::from(weight) * dot(row, row);
+        *left = f64::from(weight) * f64::from(dot(row, row));
         total += *left;
     }
-    let floor = total * 1e-6; // what the rounding of centres to binary32 leaves
-    
+    let floor = total * 1e-5; // what the rounding of centres to binary32 leaves
+
     for c in 0..k {
         let sum: f64 = left.iter().sum();
         if sum <= floor {
@@ -88,7 +89,7 @@ fn initial(rows: &[f32], weights: &[f32], d: usize, k: usize, seed: u64) -> Resu
         normalise(rows[drawn * d..(drawn + 1) * d].iter().copied().map(f64::from), centre);
         for ((left, row), &weight) in left.iter_mut().zip(rows.chunks_exact(d)).zip(weights) {
             let product = dot(row, centre);
-            *left = left.min(f64::from(weight) * (dot(row, row) - product * product)).max(0.0);
+            *left = left.min(f64::from(weight) * f64::from(dot(row, row) - product * product)).max(0.0);
         }
         left[drawn] = 0.0;
     }
@@ -105,16 +106,11 @@ fn normalise(from: impl Iterator<Item = f64> + Clone, to: &mut [f32]) {
     }
 }
 
-#[inline(always)]
-fn dot(a: &[f32], b: &[f32]) -> f64 {
-    a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn left(rows: &[f32], d: usize, centres: &[f32]) -> f64 {
+    fn left(rows: &[f32], d: usize, centres: &[f32]) -> f32 {
         rows.chunks(d).map(|row| dot(row, row) - assign(row, centres).map_or(0.0, |(_, t)| t * t)).sum()
     }
 
@@ -122,8 +118,10 @@ mod tests {
     fn clustered() -> Vec<f32> {
         let directions = [[1.0, 0.0, 0.0, 0.0], [0.0, 0.6, 0.8, 0.0], [0.5, 0.5, 0.5, -0.5]];
         let row = |i: usize| {
-            let t = (if i % 2 == 0 { 1.0 } else { -1.0 }) * (1.0 + i as f32 / 50.0);
-            std::array::from_fn::<f32, 4, _>(|j| t * directions[i % 3][j] + ((i * 7 + j * 3) % 11) as f32 * 0.002)
+            let t = (if i.is_multiple_of(2) { 1.0 } else { -1.0 }) * (1.0 + i as f32 / 50.0);
+            std::array::from_fn::<f32, 4, _>(|j| {
+                t * directions[i % 3][j] + ((i * 7 + j * 3) % 11) as f32 * 0.002
+            })
         };
         (0..300).flat_map(row).collect()
     }
@@ -132,7 +130,7 @@ mod tests {
     fn centres_find_the_directions_of_either_sign() {
         let rows = clustered();
         let centres = fit(&rows, &[1.0; 300], 4, 3, 10, 0).unwrap();
-        let energy: f64 = rows.chunks(4).map(|row| dot(row, row)).sum();
+        let energy: f32 = rows.chunks(4).map(|row| dot(row, row)).sum();
         assert!(left(&rows, 4, &centres) < 1e-3 * energy);
         for centre in centres.chunks(4) {
             assert!((dot(centre, centre) - 1.0).abs() < 1e-6);
@@ -141,11 +139,12 @@ mod tests {
 
     #[test]
     fn one_centre_is_the_main_axis() {
-        let rows: Vec<f32> = (0..200).flat_map(|i| [3.0 * ((i % 7) as f32 - 3.0), (i % 3) as f32 - 1.0]).collect();
+        let rows: Vec<f32> =
+            (0..200).flat_map(|i| [3.0 * ((i % 7) as f32 - 3.0), (i % 3) as f32 - 1.0]).collect();
         let centres = fit(&rows, &[1.0; 200], 2, 1, 30, 5).unwrap();
         let best = (0..1000)
             .map(|i| left(&rows, 2, &[(i as f32 * 3.1416e-3).cos(), (i as f32 * 3.1416e-3).sin()]))
-            .fold(f64::MAX, f64::min);
+            .fold(f32::MAX, f32::min);
         assert!(left(&rows, 2, &centres) <= best * 1.0001);
     }
 

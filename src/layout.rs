@@ -126,7 +126,9 @@ impl<'a> View<'a> {
         let first = base.checked_add_signed(low);
         let last = base.checked_add_signed(high);
         match (first, last) {
-            (Some(_), Some(last)) if last < elements.len() => Ok(Self { elements, base, row_stride, col_stride }),
+            (Some(_), Some(last)) if last < elements.len() => {
+                Ok(Self { elements, base, row_stride, col_stride })
+            }
             _ => Err(outside),
         }
     }
@@ -152,7 +154,8 @@ impl<'a> View<'a> {
 /// Lowest and highest offset, in elements from the first one, of a view of `rows` × `cols` (at least 1 × 1);
 /// `None` where they do not fit in `isize`.
 pub(crate) fn extent((rows, cols): (usize, usize), strides: (isize, isize)) -> Option<(isize, isize)> {
-    let reach = |count: usize, stride: isize| isize::try_from(count.checked_sub(1)?).ok()?.checked_mul(stride);
+    let reach =
+        |count: usize, stride: isize| isize::try_from(count.checked_sub(1)?).ok()?.checked_mul(stride);
     let (row, col) = (reach(rows, strides.0)?, reach(cols, strides.1)?);
     Some((row.min(0).checked_add(col.min(0))?, row.max(0).checked_add(col.max(0))?))
 }

@@ -59,7 +59,9 @@ mod skeleton;
 #[forbid(unsafe_code)]
 pub mod wht;
 
-pub use codec::{Codec, Codes, Objective, Rows, RowsMut, StreamFitter, Workspace, decode_block, encode_block, verify};
+pub use codec::{
+    Codec, Codes, Objective, Rows, RowsMut, StreamFitter, Workspace, decode_block, encode_block, verify,
+};
 pub use distortion::{Distortion, InnerProduct, LInf, MSE, NormMode};
 pub use error::{Error, PanicText, Result};
 pub use format::FORMAT_VERSION;

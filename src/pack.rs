@@ -15,7 +15,7 @@ impl BitPacker {
     /// how many. `out` needs `bytes_for(symbols.len(), width)` bytes.
     #[inline(always)]
     pub fn push(&mut self, symbols: &[u8], width: u8, out: &mut [u8]) -> usize {
-        if self.filled == 0 && symbols.len() % 8 == 0 {
+        if self.filled == 0 && symbols.len().is_multiple_of(8) {
             match width {
                 1 => pack_eights::<1>(symbols, out),
                 2 => pack_eights::<2>(symbols, out),
@@ -80,7 +80,7 @@ pub fn unpack(stream: &[u8], width: u8, first: usize, symbols: &mut [u8]) {
         let low = u16::from(stream[bit / 8]);
         // The next byte is read only where the symbol reaches into it.
         let high = if bit % 8 + usize::from(width) > 8 { u16::from(stream[bit / 8 + 1]) } else { 0 };
-        *symbol = ((low | high << 8) >> (bit % 8) & mask) as u8;
+        *symbol = (((low | (high << 8)) >> (bit % 8)) & mask) as u8;
     }
 }
 

@@ -29,7 +29,11 @@ impl Preset {
         match code {
             0 => Ok(Self::Turbo),
             1 => Ok(Self::Kakeya),
-            got => Err(Error::BadParam { what: "preset", got: f64::from(got), expected: "0 (turbo) or 1 (kakeya)" }),
+            got => Err(Error::BadParam {
+                what: "preset",
+                got: f64::from(got),
+                expected: "0 (turbo) or 1 (kakeya)",
+            }),
         }
     }
 }
@@ -99,7 +103,12 @@ impl Params {
     /// Checks every field against its range.
     pub fn new(settings: Settings) -> Result<Self> {
         let bits = settings.bits;
-        check("bits", bits.fract() == 0.0 && (1.0..=f32::from(MAX_BITS)).contains(&bits), bits, "an integer from 1 to 8")?;
+        check(
+            "bits",
+            bits.fract() == 0.0 && (1.0..=f32::from(MAX_BITS)).contains(&bits),
+            bits,
+            "an integer from 1 to 8",
+        )?;
         let bound = settings.max_abs_error;
         check("max_abs_error", bound >= 0.0 && bound.is_finite(), bound, "a finite number not below 0")?;
         let ratio = settings.variance_ratio;

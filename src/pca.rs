@@ -64,7 +64,8 @@ impl Moments {
         }
         for (rows, weights) in rows.chunks(PANEL * d).zip(weights.chunks(PANEL)) {
             let mut panel = DMatrix::zeros(d, weights.len());
-            for ((row, &weight), mut column) in rows.chunks_exact(d).zip(weights).zip(panel.column_iter_mut()) {
+            for ((row, &weight), mut column) in rows.chunks_exact(d).zip(weights).zip(panel.column_iter_mut())
+            {
                 let weight = f64::from(weight);
                 let root = weight.sqrt();
                 for (i, out) in column.iter_mut().enumerate() {
@@ -175,7 +176,8 @@ mod tests {
     fn check(rows: &[f32], weights: &[f32], d: usize, axes: &Axes) {
         let total: f64 = weights.iter().copied().map(f64::from).sum();
         for i in 0..d {
-            let mean = rows.chunks(d).zip(weights).map(|(r, &w)| f64::from(w) * f64::from(r[i])).sum::<f64>() / total;
+            let mean = rows.chunks(d).zip(weights).map(|(r, &w)| f64::from(w) * f64::from(r[i])).sum::<f64>()
+                / total;
             assert!((mean - axes.mean[i]).abs() < 1e-9 * mean.abs().max(1.0));
         }
         let covariance = |i: usize, j: usize| {
@@ -194,7 +196,11 @@ mod tests {
             }
         }
         let (trace, sum) = (matrix.trace(), axes.variances.iter().sum::<f64>());
-        assert!((trace - sum).abs() <= 1e-9 * trace, "{} x {d}: trace {trace}, variances {sum}", weights.len());
+        assert!(
+            (trace - sum).abs() <= 1e-9 * trace,
+            "{} x {d}: trace {trace}, variances {sum}",
+            weights.len()
+        );
         assert!(axes.variances.is_sorted_by(|a, b| a >= b));
     }
 

@@ -101,7 +101,8 @@ impl Reference<'_> {
     }
 
     fn nearest_centre(&self, y: &[f64]) -> Option<(usize, f64)> {
-        let product = |index: usize| y.iter().zip(self.centre(index)).map(|(y, &c)| y * f64::from(c)).sum::<f64>();
+        let product =
+            |index: usize| y.iter().zip(self.centre(index)).map(|(y, &c)| y * f64::from(c)).sum::<f64>();
         let products = (0..self.skeleton.n_centres()).map(|index| (index, product(index)));
         let (index, t) = products.min_by(|(_, a), (_, b)| b.abs().total_cmp(&a.abs()))?;
         let peak = f64::from(self.skeleton.reach().peak());
@@ -117,7 +118,9 @@ impl Reference<'_> {
         let off = |level: f32, z: f64| (f64::from(level) * scale - z).abs();
         let nearest = |z: &f64| {
             let levels = quantizer.levels().iter().enumerate();
-            levels.min_by(|(_, a), (_, b)| off(**a, *z).total_cmp(&off(**b, *z))).map_or(0, |(index, _)| index as u8)
+            levels
+                .min_by(|(_, a), (_, b)| off(**a, *z).total_cmp(&off(**b, *z)))
+                .map_or(0, |(index, _)| index as u8)
         };
         z.iter().map(nearest).collect()
     }
@@ -159,7 +162,7 @@ impl Reference<'_> {
         let starts = if window == len { vec![0] } else { vec![0, len - window] };
         let draw = |start| {
             let words: Vec<u32> = (0..window.div_ceil(32)).map(|_| stream.next_u32()).collect();
-            let sign = |i: usize| if words[i / 32] >> (i % 32) & 1 == 1 { -1.0 } else { 1.0 };
+            let sign = |i: usize| if (words[i / 32] >> (i % 32)) & 1 == 1 { -1.0 } else { 1.0 };
             (start, (0..window).map(sign).collect())
         };
         starts.into_iter().map(draw).collect()
@@ -168,7 +171,7 @@ impl Reference<'_> {
 
 /// `H x/√N` by its definition: entry `(r, c)` of `H` is −1 to the number of common bits of `r` and `c`.
 fn hadamard(x: &[f64]) -> Vec<f64> {
-    let entry = |r: usize, c: usize| if (r & c).count_ones() % 2 == 0 { 1.0 } else { -1.0 };
+    let entry = |r: usize, c: usize| if (r & c).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 };
     let norm = (x.len() as f64).sqrt();
     (0..x.len()).map(|r| x.iter().enumerate().map(|(c, x)| entry(r, c) * x).sum::<f64>() / norm).collect()
 }

@@ -56,7 +56,7 @@ impl Rotation {
                 if i % 32 == 0 {
                     word = stream.next_u32();
                 }
-                self.signs.push(if word >> (i % 32) & 1 == 1 { -1.0 } else { 1.0 });
+                self.signs.push(if (word >> (i % 32)) & 1 == 1 { -1.0 } else { 1.0 });
             }
         }
     }
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn signs_are_pinned() {
         let signs = Rotation::new(32, 7).unwrap().signs;
-        let word = signs.iter().enumerate().fold(0_u32, |w, (i, &s)| w | u32::from(s < 0.0) << i);
+        let word = signs.iter().enumerate().fold(0_u32, |w, (i, &s)| w | (u32::from(s < 0.0) << i));
         let mut key = [0; 32];
         key[0] = 7;
         assert_eq!(word, ChaCha8Rng::from_seed(key).next_u32());
@@ -212,7 +212,7 @@ mod tests {
             rotation.forward(&mut z);
             for (row, &got) in z.iter().enumerate() {
                 let sum: f32 = (0..len)
-                    .map(|col| if (row & col).count_ones() % 2 == 0 { 1.0 } else { -1.0 } * rotation.signs[col] * x[col])
+                    .map(|col| if (row & col).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 } * rotation.signs[col] * x[col])
                     .sum();
                 assert!((got - sum / (len as f32).sqrt()).abs() < 1e-4);
             }

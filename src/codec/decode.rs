@@ -71,7 +71,11 @@ impl Codec {
                 return Err(Error::NullPointer { what: "positions, which a segment with RoPE needs," });
             }
             Some(positions) if positions.len() != rows.n => {
-                return Err(Error::BadShape { what: "number of positions", got: positions.len(), limit: rows.n });
+                return Err(Error::BadShape {
+                    what: "number of positions",
+                    got: positions.len(),
+                    limit: rows.n,
+                });
             }
             _ => {}
         }
@@ -118,7 +122,8 @@ impl<'a> Block<'a> {
         let mut next = 0;
         for slot in 0..self.header.slots as usize {
             let (row, _) = self.slot(slot);
-            let legal = if slot < used { (next..self.header.n_rows).contains(&row) } else { row == UNUSED_SLOT };
+            let legal =
+                if slot < used { (next..self.header.n_rows).contains(&row) } else { row == UNUSED_SLOT };
             if !legal {
                 return Err(Error::Corrupt { what: "slot of a raw row", at: self.sections.slots.start });
             }
@@ -159,7 +164,8 @@ impl<'a> Block<'a> {
         }
         // The fingerprint decides all of these: where one differs nevertheless, the header was forged.
         let (rank, centres) = codec.largest_skeleton(header.n_rows as usize);
-        let ours = codec.header(header.n_rows as usize, usize::from(header.rank), header.n_centres as usize)?;
+        let ours =
+            codec.header(header.n_rows as usize, usize::from(header.rank), header.n_centres as usize)?;
         let shared = !header.has(FLAG_OWN_SKELETON);
         let shape = (usize::from(header.rank), header.n_centres as usize);
         let fits = if shared { shape == (rank, centres) } else { shape.0 <= rank && shape.1 <= centres };

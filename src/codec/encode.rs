@@ -1,6 +1,6 @@
 //! A block from the rows of engine tensors.
 
-use super::row::{Kernel, RowCode, RowError, Scratch, check_weights};
+use super::row::{Kernel, RowCode, RowError, Scratch, check_weights, peak};
 use super::workspace::Own;
 use super::{Codec, Objective, Rows, Workspace};
 use crate::distortion::{Distortion, InnerProduct, LInf, MSE};
@@ -96,7 +96,12 @@ impl Codec {
     /// Reads row `i` as the kernel sees it: rotary embedding undone, times the gains. Returns whether it is to
     /// be stored raw; a row that cannot be coded is an error.
     #[inline(always)]
-    pub(super) fn load<V: Views + ?Sized>(&self, rows: &Rows<'_, V>, i: usize, row: &mut [f32]) -> Result<bool> {
+    pub(super) fn load<V: Views + ?Sized>(
+        &self,
+        rows: &Rows<'_, V>,
+        i: usize,
+        row: &mut [f32],
+    ) -> Result<bool> {
         for (index, (offset, segment)) in self.layout.offsets().enumerate() {
             let part = &mut row[offset..offset + segment.dim];
             rows.read(index, i, part)?;
@@ -107,8 +112,7 @@ impl Codec {
                 part.iter_mut().for_each(|x| *x *= segment.gain);
             }
         }
-        // The exponent bits of NaN and infinities are all ones.
-        let finite = row.iter().fold(true, |finite, x| finite & x.is_finite());
+        let finite = peak(row).is_finite();
         let protected = rows.protect.is_some_and(|protect| protect[i] != 0);
         match self.params.settings().nan_policy {
             _ if protected => Ok(true),

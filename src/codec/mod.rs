@@ -124,7 +124,10 @@ impl Codec {
         let skeleton = match (params.settings().preset, skeleton) {
             (Preset::Turbo, None) => Some(Arc::new(Skeleton::identity(dim))),
             (Preset::Turbo, Some(_)) => {
-                return Err(Error::Unsupported { what: "a skeleton", why: "turbo codes every row on its own" });
+                return Err(Error::Unsupported {
+                    what: "a skeleton",
+                    why: "turbo codes every row on its own",
+                });
             }
             (Preset::Kakeya, skeleton) => skeleton,
         };

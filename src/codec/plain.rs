@@ -54,7 +54,11 @@ pub fn encode_block<R: Distortion>(
         return Err(Error::BadShape { what: "d", got: d, limit: crate::layout::MAX_DIM });
     }
     if n == 0 || n.checked_mul(d) != Some(vectors.len()) {
-        return Err(Error::BadShape { what: "number of values", got: vectors.len(), limit: n.saturating_mul(d) });
+        return Err(Error::BadShape {
+            what: "number of values",
+            got: vectors.len(),
+            limit: n.saturating_mul(d),
+        });
     }
     check_weights(weights)?;
     check_finite(vectors, d)?;
@@ -101,13 +105,15 @@ pub fn decode_block<R: Distortion>(skeleton: &Skeleton, codes: &Codes) -> Result
         return Err(Error::WrongCodec { what: "distortion", got, want });
     }
     let (n, d, rank) = (codes.rows.len(), skeleton.dim(), skeleton.rank());
-    let wrong = |what, got: usize, want: usize| Error::WrongCodec { what, got: got as u64, want: want as u64 };
+    let wrong =
+        |what, got: usize, want: usize| Error::WrongCodec { what, got: got as u64, want: want as u64 };
     let size = n.checked_mul(rank).and_then(|count| bytes_for(count, codes.bits));
     if size != Some(codes.symbols.len()) {
         return Err(wrong("number of symbols", codes.symbols.len(), size.unwrap_or(0)));
     }
     let centres = skeleton.n_centres();
-    if let Some(code) = codes.rows.iter().find(|code| code.reach != 0 && usize::from(code.centre) >= centres) {
+    if let Some(code) = codes.rows.iter().find(|code| code.reach != 0 && usize::from(code.centre) >= centres)
+    {
         return Err(wrong("centre of a row", usize::from(code.centre), centres));
     }
     let rotation = Rotation::new(rank, codes.seed)?;

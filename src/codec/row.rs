@@ -84,6 +84,13 @@ impl Scratch {
     }
 }
 
+/// Largest magnitude in a row; not finite where any value is not. (The order of magnitudes is the order of
+/// their bits, and integers have a maximum that vectorises.)
+#[inline(always)]
+pub(super) fn peak(row: &[f32]) -> f32 {
+    f32::from_bits(row.iter().fold(0, |peak, x| peak.max(x.to_bits() & 0x7FFF_FFFF)))
+}
+
 /// The power of two in whose units values up to `peak` are worked on: 1 for all but extreme ones.
 #[inline(always)]
 pub(crate) fn unit_of(peak: f32) -> f32 {
@@ -92,7 +99,7 @@ pub(crate) fn unit_of(peak: f32) -> f32 {
         return 1.0;
     }
     // Between 2^-126 and 2^126, so that the unit and its inverse are both normal numbers.
-    let exponent = (peak.to_bits() >> 23 & 0xFF).clamp(1, 253);
+    let exponent = ((peak.to_bits() >> 23) & 0xFF).clamp(1, 253);
     f32::from_bits(exponent << 23)
 }
 
@@ -105,15 +112,14 @@ impl Kernel<'_> {
     #[inline(always)]
     pub fn encode<R: Distortion>(&self, x: &[f32], scratch: &mut Scratch) -> (RowCode, RowError) {
         let rank = self.skeleton.rank();
-        let peak = x.iter().fold(self.skeleton.peak(), |peak, x| peak.max(x.abs()));
-        let unit = unit_of(peak);
+        let unit = unit_of(peak(x).max(self.skeleton.peak()));
         let z = &mut scratch.z[..rank];
         self.skeleton.project(x, 1.0 / unit, &mut scratch.deviation, z);
 
         let mut code = RowCode::default();
         if let Some((centre, t)) = kmeans::assign(z, self.skeleton.centres()) {
             code.centre = centre as u8;
-            code.reach = self.skeleton.reach.encode(t as f32 * unit);
+            code.reach = self.skeleton.reach.encode(t * unit);
             let t = self.skeleton.reach.decode(code.reach) / unit;
             for (z, &c) in z.iter_mut().zip(self.skeleton.centre(centre)) {
                 *z -= t * c;
@@ -125,11 +131,19 @@ impl Kernel<'_> {
         let rms = (zz / rank.max(1) as f32).sqrt();
         let symbols = &mut scratch.symbols[..rank];
         code.scale = self.quantize(z, rms, unit, symbols);
+        let q = &mut scratch.q[..rank];
         if code.scale > 0 {
-            let q = &mut scratch.q[..rank];
             self.quantizer.dequantize(symbols, q);
             let (zq, qq) = (dot(z, q), dot(q, q));
             code.scale = scale::encode(R::scale(zz, zq, qq) * unit);
+        }
+        if self.skeleton.is_identity() && R::NORM_MODE != NormMode::Search {
+            // The rotation changes no length, so the error is the same on either side of it.
+            let scale = scale::decode(code.scale).unwrap_or(0.0) / unit;
+            z.iter_mut().zip(q).for_each(|(z, q)| *z -= scale * *q);
+            let square = f64::from(unit) * f64::from(unit);
+            let [energy, squared] = [zz, dot(z, z)].map(|sum| f64::from(sum) * square);
+            return (code, RowError { energy, squared, absolute: 0.0 });
         }
         self.decode(code, symbols, &mut scratch.q, &mut scratch.back);
         let mut error = self.measure(x, &scratch.back);

@@ -42,7 +42,9 @@ pub unsafe extern "C" fn kakeya_encode_batch(
         }
     };
     // SAFETY: the caller vouches for the pointers.
-    unsafe { batch(run, workspaces, n_workspaces, items.is_null(), n, (runner, opaque), results, result_size) }
+    unsafe {
+        batch(run, workspaces, n_workspaces, items.is_null(), n, (runner, opaque), results, result_size)
+    }
 }
 
 /// Decodes `n` blocks with one codec; in all else as `kakeya_encode_batch`.
@@ -69,7 +71,9 @@ pub unsafe extern "C" fn kakeya_decode_batch(
         }
     };
     // SAFETY: the caller vouches for the pointers.
-    unsafe { batch(run, workspaces, n_workspaces, items.is_null(), n, (runner, opaque), results, result_size) }
+    unsafe {
+        batch(run, workspaces, n_workspaces, items.is_null(), n, (runner, opaque), results, result_size)
+    }
 }
 
 /// What the tasks of a batch share.

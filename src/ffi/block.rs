@@ -74,11 +74,13 @@ pub(super) unsafe fn encode(
     cap: size_t,
 ) -> Result<usize> {
     // SAFETY: the caller vouches for the pointers.
-    let (codec, workspace) = unsafe { (slice::object(codec, "codec")?, slice::object(workspace, "workspace")?) };
+    let (codec, workspace) =
+        unsafe { (slice::object(codec, "codec")?, slice::object(workspace, "workspace")?) };
     let codec = &codec.codec;
     let target = slice::span(dst, cap, 1, "dst")?;
     // SAFETY: the caller vouches for the rows; they do not overlap the destination.
-    let (rows, dst) = unsafe { (RowsIn::read(rows, codec.layout(), &target)?, slice::bytes_mut(dst, cap, "dst")?) };
+    let (rows, dst) =
+        unsafe { (RowsIn::read(rows, codec.layout(), &target)?, slice::bytes_mut(dst, cap, "dst")?) };
     workspace.inner.with(|workspace| codec.encode(workspace, &rows.rows(), dst))
 }
 
@@ -185,7 +187,11 @@ pub(super) unsafe fn decode(
 ) -> Result<usize> {
     // SAFETY: the caller vouches for the pointers.
     let (codec, workspace, src) = unsafe {
-        (slice::object(codec, "codec")?, slice::object(workspace, "workspace")?, slice::bytes(src, len, "src")?)
+        (
+            slice::object(codec, "codec")?,
+            slice::object(workspace, "workspace")?,
+            slice::bytes(src, len, "src")?,
+        )
     };
     let codec = &codec.codec;
     // SAFETY: the caller vouches for the rows.

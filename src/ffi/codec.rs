@@ -78,7 +78,8 @@ pub unsafe extern "C" fn kakeya_codec_free(codec: *mut kakeya_codec) {
 pub unsafe extern "C" fn kakeya_codec_fingerprint(codec: *const kakeya_codec, out: *mut u8) -> kakeya_status {
     guard(|| {
         // SAFETY: the caller vouches for the pointers.
-        let (codec, out) = unsafe { (slice::object(codec, "codec")?, slice::bytes_mut(out.cast(), 32, "out")?) };
+        let (codec, out) =
+            unsafe { (slice::object(codec, "codec")?, slice::bytes_mut(out.cast(), 32, "out")?) };
         out.copy_from_slice(codec.codec.fingerprint());
         Ok(())
     })
@@ -165,7 +166,7 @@ unsafe fn parse_segment(segment: &kakeya_segment) -> Result<Segment> {
         None => None,
         Some(pairing) => {
             let n_rot = segment.n_rot;
-            if n_rot % 2 != 0 || n_rot == 0 || n_rot > segment.dim {
+            if !n_rot.is_multiple_of(2) || n_rot == 0 || n_rot > segment.dim {
                 return Err(Error::BadShape { what: "n_rot", got: n_rot, limit: segment.dim });
             }
             // SAFETY: the caller vouches for the table.

@@ -11,7 +11,10 @@ use libc::size_t;
 /// # Safety
 /// `params` has `struct_size` writable bytes.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kakeya_params_init(params: *mut kakeya_params, struct_size: size_t) -> kakeya_status {
+pub unsafe extern "C" fn kakeya_params_init(
+    params: *mut kakeya_params,
+    struct_size: size_t,
+) -> kakeya_status {
     // SAFETY: the caller vouches for the memory.
     guard(|| unsafe { init(params, struct_size) })
 }
@@ -21,7 +24,10 @@ pub unsafe extern "C" fn kakeya_params_init(params: *mut kakeya_params, struct_s
 /// # Safety
 /// `segment` has `struct_size` writable bytes.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kakeya_segment_init(segment: *mut kakeya_segment, struct_size: size_t) -> kakeya_status {
+pub unsafe extern "C" fn kakeya_segment_init(
+    segment: *mut kakeya_segment,
+    struct_size: size_t,
+) -> kakeya_status {
     // SAFETY: the caller vouches for the memory.
     guard(|| unsafe { init(segment, struct_size) })
 }
@@ -31,7 +37,10 @@ pub unsafe extern "C" fn kakeya_segment_init(segment: *mut kakeya_segment, struc
 /// # Safety
 /// `layout` has `struct_size` writable bytes.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kakeya_layout_init(layout: *mut kakeya_layout, struct_size: size_t) -> kakeya_status {
+pub unsafe extern "C" fn kakeya_layout_init(
+    layout: *mut kakeya_layout,
+    struct_size: size_t,
+) -> kakeya_status {
     // SAFETY: the caller vouches for the memory.
     guard(|| unsafe { init(layout, struct_size) })
 }
@@ -51,7 +60,10 @@ pub unsafe extern "C" fn kakeya_view_init(view: *mut kakeya_view, struct_size: s
 /// # Safety
 /// `view` has `struct_size` writable bytes.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kakeya_view_mut_init(view: *mut kakeya_view_mut, struct_size: size_t) -> kakeya_status {
+pub unsafe extern "C" fn kakeya_view_mut_init(
+    view: *mut kakeya_view_mut,
+    struct_size: size_t,
+) -> kakeya_status {
     // SAFETY: the caller vouches for the memory.
     guard(|| unsafe { init(view, struct_size) })
 }
@@ -71,7 +83,10 @@ pub unsafe extern "C" fn kakeya_rows_init(rows: *mut kakeya_rows, struct_size: s
 /// # Safety
 /// `rows` has `struct_size` writable bytes.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kakeya_rows_mut_init(rows: *mut kakeya_rows_mut, struct_size: size_t) -> kakeya_status {
+pub unsafe extern "C" fn kakeya_rows_mut_init(
+    rows: *mut kakeya_rows_mut,
+    struct_size: size_t,
+) -> kakeya_status {
     // SAFETY: the caller vouches for the memory.
     guard(|| unsafe { init(rows, struct_size) })
 }

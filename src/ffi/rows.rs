@@ -86,7 +86,8 @@ impl RowsIn<'_> {
         check_count(n)?;
         let views = Pointers { views: rows.views, n_rows: n };
         for (index, segment) in layout.segments().iter().enumerate() {
-            let strided = views.strided(index, segment.dim)?.ok_or(Error::NullPointer { what: "data of a view" })?;
+            let strided =
+                views.strided(index, segment.dim)?.ok_or(Error::NullPointer { what: "data of a view" })?;
             apart(&strided.span(), dst, "a view and the destination")?;
         }
         // SAFETY: as above.

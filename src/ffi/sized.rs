@@ -83,7 +83,11 @@ pub(super) unsafe fn init<T: SizedStruct>(to: *mut T, size: usize) -> Result<()>
     // SAFETY: `size` bytes are writable; the struct starts with its size.
     unsafe {
         ptr::write_bytes(to.cast::<u8>(), 0, size);
-        ptr::copy_nonoverlapping(ptr::from_ref(&value).cast::<u8>(), to.cast::<u8>(), size.min(size_of::<T>()));
+        ptr::copy_nonoverlapping(
+            ptr::from_ref(&value).cast::<u8>(),
+            to.cast::<u8>(),
+            size.min(size_of::<T>()),
+        );
         to.cast::<size_t>().write_unaligned(size);
     }
     Ok(())
@@ -97,7 +101,11 @@ pub(super) unsafe fn write_out<T: Copy>(to: *mut T, size: usize, value: &T) {
     // SAFETY: `size` bytes are writable.
     unsafe {
         ptr::write_bytes(to.cast::<u8>(), 0, size);
-        ptr::copy_nonoverlapping(ptr::from_ref(value).cast::<u8>(), to.cast::<u8>(), size.min(size_of::<T>()));
+        ptr::copy_nonoverlapping(
+            ptr::from_ref(value).cast::<u8>(),
+            to.cast::<u8>(),
+            size.min(size_of::<T>()),
+        );
     }
 }
 

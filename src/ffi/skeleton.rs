@@ -40,7 +40,8 @@ pub unsafe extern "C" fn kakeya_fitter_create(
         // SAFETY: the caller vouches for the pointers.
         let (params, layout) = unsafe { (read(params)?, read_layout(layout)?) };
         let objective = Objective::from_code(params.distortion)?;
-        let codec = Codec::new(parse_params(&params)?, objective, layout, None, Tier::select(params.cpu_tier)?)?;
+        let codec =
+            Codec::new(parse_params(&params)?, objective, layout, None, Tier::select(params.cpu_tier)?)?;
         let inner = Exclusive::new(StreamFitter::new(codec)?, "the fitter");
         let handle = handle::give(kakeya_fitter { inner })?;
         // SAFETY: not NULL, and the caller vouches for it.
@@ -119,7 +120,10 @@ pub unsafe extern "C" fn kakeya_fitter_free(fitter: *mut kakeya_fitter) {
 /// # Safety
 /// `skeleton` is a live skeleton; `out` is writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kakeya_skeleton_size(skeleton: *const kakeya_skeleton, out: *mut size_t) -> kakeya_status {
+pub unsafe extern "C" fn kakeya_skeleton_size(
+    skeleton: *const kakeya_skeleton,
+    out: *mut size_t,
+) -> kakeya_status {
     guard(|| {
         // SAFETY: the caller vouches for the pointers.
         let (skeleton, out) = (unsafe { slice::object(skeleton, "skeleton") }?, slice::out(out, "out")?);

@@ -50,7 +50,11 @@ pub(super) unsafe fn array<'a, T>(pointer: *const T, len: usize, what: &'static 
 ///
 /// # Safety
 /// As [`array`].
-pub(super) unsafe fn optional<'a, T>(pointer: *const T, len: usize, what: &'static str) -> Result<Option<&'a [T]>> {
+pub(super) unsafe fn optional<'a, T>(
+    pointer: *const T,
+    len: usize,
+    what: &'static str,
+) -> Result<Option<&'a [T]>> {
     if pointer.is_null() {
         return Ok(None);
     }
@@ -62,7 +66,11 @@ pub(super) unsafe fn optional<'a, T>(pointer: *const T, len: usize, what: &'stat
 ///
 /// # Safety
 /// `pointer` has `len` writable bytes that nobody else uses during `'a`.
-pub(super) unsafe fn bytes_mut<'a>(pointer: *mut c_void, len: usize, what: &'static str) -> Result<&'a mut [u8]> {
+pub(super) unsafe fn bytes_mut<'a>(
+    pointer: *mut c_void,
+    len: usize,
+    what: &'static str,
+) -> Result<&'a mut [u8]> {
     if pointer.is_null() {
         return Err(Error::NullPointer { what });
     }
@@ -72,7 +80,12 @@ pub(super) unsafe fn bytes_mut<'a>(pointer: *mut c_void, len: usize, what: &'sta
 }
 
 /// Addresses of `len` elements of `size` bytes.
-pub(super) fn span(pointer: *const c_void, len: usize, size: usize, what: &'static str) -> Result<Range<usize>> {
+pub(super) fn span(
+    pointer: *const c_void,
+    len: usize,
+    size: usize,
+    what: &'static str,
+) -> Result<Range<usize>> {
     let bytes = len.checked_mul(size).filter(|&bytes| bytes <= isize::MAX as usize);
     let start = pointer.addr();
     let end = bytes.and_then(|bytes| start.checked_add(bytes));
@@ -96,10 +109,15 @@ pub(super) struct Strided {
 
 impl Strided {
     /// Checks alignment and that the addresses exist.
-    pub fn new(data: *const c_void, dtype: Dtype, shape: (usize, usize), strides: (isize, isize)) -> Result<Self> {
+    pub fn new(
+        data: *const c_void,
+        dtype: Dtype,
+        shape: (usize, usize),
+        strides: (isize, isize),
+    ) -> Result<Self> {
         const WHAT: &str = "a view";
         let outside = Error::OutOfRange { what: WHAT };
-        if data.addr() % dtype.size() != 0 {
+        if !data.addr().is_multiple_of(dtype.size()) {
             return Err(Error::Misaligned { what: "data of a view", size: dtype.size() });
         }
         let (low, high) = extent(shape, strides).ok_or(outside.clone())?;

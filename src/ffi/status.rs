@@ -58,9 +58,10 @@ pub(super) fn with_last(look: impl FnOnce(&mut Message)) {
 fn code_of(error: &Error) -> kakeya_status {
     match error {
         Error::NullPointer { .. } => KAKEYA_ERR_NULL_POINTER,
-        Error::BadParam { .. } | Error::BadWeight { .. } | Error::Overlap { .. } | Error::NoRawSlot { .. } => {
-            KAKEYA_ERR_BAD_PARAM
-        }
+        Error::BadParam { .. }
+        | Error::BadWeight { .. }
+        | Error::Overlap { .. }
+        | Error::NoRawSlot { .. } => KAKEYA_ERR_BAD_PARAM,
         Error::BadShape { .. } | Error::OutOfRange { .. } => KAKEYA_ERR_BAD_SHAPE,
         Error::BadDtype { .. } | Error::Misaligned { .. } => KAKEYA_ERR_BAD_DTYPE,
         Error::Unsupported { .. } => KAKEYA_ERR_UNSUPPORTED,
@@ -84,20 +85,48 @@ fn code_of(error: &Error) -> kakeya_status {
 const CODES: [(kakeya_status, &CStr, &CStr); 20] = [
     (KAKEYA_OK, c"KAKEYA_OK", c"success"),
     (KAKEYA_ERR_NULL_POINTER, c"KAKEYA_ERR_NULL_POINTER", c"a pointer that must not be NULL is NULL"),
-    (KAKEYA_ERR_BAD_PARAM, c"KAKEYA_ERR_BAD_PARAM", c"a parameter is outside its range or contradicts another one"),
-    (KAKEYA_ERR_BAD_SHAPE, c"KAKEYA_ERR_BAD_SHAPE", c"a dimension, a row count, a range or a stride does not fit"),
-    (KAKEYA_ERR_BAD_DTYPE, c"KAKEYA_ERR_BAD_DTYPE", c"an element type is unknown, or its data is not aligned"),
+    (
+        KAKEYA_ERR_BAD_PARAM,
+        c"KAKEYA_ERR_BAD_PARAM",
+        c"a parameter is outside its range or contradicts another one",
+    ),
+    (
+        KAKEYA_ERR_BAD_SHAPE,
+        c"KAKEYA_ERR_BAD_SHAPE",
+        c"a dimension, a row count, a range or a stride does not fit",
+    ),
+    (
+        KAKEYA_ERR_BAD_DTYPE,
+        c"KAKEYA_ERR_BAD_DTYPE",
+        c"an element type is unknown, or its data is not aligned",
+    ),
     (KAKEYA_ERR_UNSUPPORTED, c"KAKEYA_ERR_UNSUPPORTED", c"this combination is not offered"),
     (KAKEYA_ERR_NOT_FINITE, c"KAKEYA_ERR_NOT_FINITE", c"input contains NaN or an infinity"),
     (KAKEYA_ERR_CORRUPT, c"KAKEYA_ERR_CORRUPT", c"the bytes are not a valid block or skeleton"),
     (KAKEYA_ERR_TRUNCATED, c"KAKEYA_ERR_TRUNCATED", c"the bytes end before what their header announces"),
     (KAKEYA_ERR_WRONG_CODEC, c"KAKEYA_ERR_WRONG_CODEC", c"the block was written by another codec"),
-    (KAKEYA_ERR_WRONG_VERSION, c"KAKEYA_ERR_WRONG_VERSION", c"the bytes carry a format version that is not read here"),
-    (KAKEYA_ERR_BOUND_NOT_MET, c"KAKEYA_ERR_BOUND_NOT_MET", c"the asked maximum error cannot be kept at this rate"),
-    (KAKEYA_ERR_DST_TOO_SMALL, c"KAKEYA_ERR_DST_TOO_SMALL", c"the destination is smaller than what has to be written"),
+    (
+        KAKEYA_ERR_WRONG_VERSION,
+        c"KAKEYA_ERR_WRONG_VERSION",
+        c"the bytes carry a format version that is not read here",
+    ),
+    (
+        KAKEYA_ERR_BOUND_NOT_MET,
+        c"KAKEYA_ERR_BOUND_NOT_MET",
+        c"the asked maximum error cannot be kept at this rate",
+    ),
+    (
+        KAKEYA_ERR_DST_TOO_SMALL,
+        c"KAKEYA_ERR_DST_TOO_SMALL",
+        c"the destination is smaller than what has to be written",
+    ),
     (KAKEYA_ERR_OUT_OF_MEMORY, c"KAKEYA_ERR_OUT_OF_MEMORY", c"memory could not be reserved"),
     (KAKEYA_ERR_NOT_CONVERGED, c"KAKEYA_ERR_NOT_CONVERGED", c"the eigenvalue iteration did not converge"),
-    (KAKEYA_ERR_POISONED, c"KAKEYA_ERR_POISONED", c"a defect was caught while this object was in use; free it"),
+    (
+        KAKEYA_ERR_POISONED,
+        c"KAKEYA_ERR_POISONED",
+        c"a defect was caught while this object was in use; free it",
+    ),
     (KAKEYA_ERR_BUSY, c"KAKEYA_ERR_BUSY", c"the object is in use by another call"),
     (KAKEYA_ERR_NOT_RUN, c"KAKEYA_ERR_NOT_RUN", c"the runner of a batch left this item out"),
     (KAKEYA_ERR_PANIC, c"KAKEYA_ERR_PANIC", c"a defect inside the library was caught"),
@@ -127,7 +156,11 @@ pub extern "C" fn kakeya_status_text(status: i32) -> *const c_char {
 /// # Safety
 /// `buf` has `cap` writable bytes; `len` is writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kakeya_last_error_message(buf: *mut c_char, cap: size_t, len: *mut size_t) -> kakeya_status {
+pub unsafe extern "C" fn kakeya_last_error_message(
+    buf: *mut c_char,
+    cap: size_t,
+    len: *mut size_t,
+) -> kakeya_status {
     // Not `guard`: a failure of this function must not replace the message it is asked for.
     let copy = || -> Result<()> {
         let out = slice::out(len, "len")?;

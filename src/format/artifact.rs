@@ -69,7 +69,8 @@ impl Skeleton {
         }
         let reserved = fields.u16();
         let (dim, rank, k) = (fields.u32() as usize, fields.u32() as usize, fields.u32() as usize);
-        let legal = (1..=MAX_DIM).contains(&dim) && rank <= dim && k <= MAX_CENTRES as usize && (k == 0 || rank > 0);
+        let legal =
+            (1..=MAX_DIM).contains(&dim) && rank <= dim && k <= MAX_CENTRES as usize && (k == 0 || rank > 0);
         if reserved != 0 || !legal {
             return Err(Error::Corrupt { what: "shape of the skeleton", at: 6 });
         }
@@ -120,7 +121,14 @@ impl Skeleton {
 
     /// Becomes the skeleton whose parts are `bytes`, which lie at offset `at` of the whole. Allocates nothing
     /// where there is room. Checks that all values are finite.
-    pub(crate) fn read_parts(&mut self, dim: usize, rank: usize, k: usize, bytes: &[u8], at: usize) -> Result<()> {
+    pub(crate) fn read_parts(
+        &mut self,
+        dim: usize,
+        rank: usize,
+        k: usize,
+        bytes: &[u8],
+        at: usize,
+    ) -> Result<()> {
         let corrupt = Err(Error::Corrupt { what: "a value of the skeleton", at });
         self.reshape(dim, rank);
         let mut fields = Fields(bytes);
@@ -129,13 +137,14 @@ impl Skeleton {
             return corrupt;
         }
         self.reach.peak = peak;
-        self.mean.extend(fields.bytes(4 * dim).as_chunks::<4>().0.iter().map(|&raw| f32::from_le_bytes(raw)));
+        let mean = fields.bytes(4 * dim).as_chunks::<4>().0;
+        self.set_mean(mean.iter().map(|&raw| f32::from_le_bytes(raw)));
         let halves = |bytes: &[u8], to: &mut Vec<f32>| {
             to.extend(bytes.as_chunks::<2>().0.iter().map(|&raw| f16::from_le_bytes(raw).to_f32()));
         };
         halves(fields.bytes(2 * rank * dim), &mut self.basis);
         halves(fields.bytes(2 * k * rank), &mut self.centres);
-        let parts = [&self.mean, &self.basis, &self.centres];
+        let parts = [self.mean(), self.basis(), self.centres()];
         if parts.iter().any(|part| part.iter().any(|x| !x.is_finite())) {
             return corrupt;
         }
@@ -205,7 +214,9 @@ mod tests {
     fn forged_values_are_found() {
         let rank = skeleton().rank();
         let parts = HEADER_BYTES + 4 * rank;
-        let put = |at: usize, value: f32| move |bytes: &mut [u8]| bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        let put = |at: usize, value: f32| {
+            move |bytes: &mut [u8]| bytes[at..at + 4].copy_from_slice(&value.to_le_bytes())
+        };
         assert!(forged(|_| {}).is_ok());
         assert!(forged(|bytes| bytes[6] = 1).is_err(), "reserved");
         assert!(forged(|bytes| bytes[8..12].fill(0xFF)).is_err(), "dim");

@@ -126,7 +126,9 @@ impl Header {
         match () {
             () if Preset::from_code(u32::from(self.preset)).is_err() => corrupt("preset", 6),
             () if self.distortion > 2 => corrupt("distortion", 7),
-            () if self.flags & !(FLAG_CHECKSUM | FLAG_OWN_SKELETON | FLAG_POSITIONS) != 0 => corrupt("flags", 8),
+            () if self.flags & !(FLAG_CHECKSUM | FLAG_OWN_SKELETON | FLAG_POSITIONS) != 0 => {
+                corrupt("flags", 8)
+            }
             () if !(1..=8).contains(&self.bits) => corrupt("bits", 9),
             () if u32::from(self.rank) > self.dim => corrupt("rank", 10),
             () if self.n_rows == 0 => corrupt("number of rows", 12),
@@ -208,11 +210,8 @@ impl Sections {
     pub fn of(header: &Header) -> Option<Self> {
         let (n, rank, k) = (header.n_rows as usize, usize::from(header.rank), header.n_centres as usize);
         let slots = header.slots as usize;
-        let own = if header.has(FLAG_OWN_SKELETON) {
-            own_skeleton_bytes(header.dim as usize, rank, k)
-        } else {
-            0
-        };
+        let own =
+            if header.has(FLAG_OWN_SKELETON) { own_skeleton_bytes(header.dim as usize, rank, k) } else { 0 };
         let mut at = HEADER_BYTES;
         let mut next = |len: usize| {
             let start = at;
@@ -278,7 +277,8 @@ mod tests {
 
     #[test]
     fn every_contradiction_is_found() {
-        let changes: [(&str, fn(&mut Header)); 14] = [
+        type Change = (&'static str, fn(&mut Header));
+        let changes: [Change; 14] = [
             ("preset", |h| h.preset = 9),
             ("distortion", |h| h.distortion = 3),
             ("flags", |h| h.flags |= 8),

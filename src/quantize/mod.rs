@@ -19,7 +19,14 @@ pub struct Quantizer {
     levels: [f32; 256],
     /// Thresholds between the positive levels, ascending, then infinity.
     thresholds: [f32; 128],
+    /// How many thresholds lie at or below the start of each cell.
+    below: [u8; CELLS],
 }
+
+/// Magnitudes are looked up in cells of 1/100, which is less than the smallest distance of two thresholds
+/// (0.019 with 8 bits), so a cell has one threshold at most. The last cell reaches to infinity and has none.
+const CELLS_PER_UNIT: f32 = 100.0;
+const CELLS: usize = 512;
 
 impl Quantizer {
     /// The quantiser with 1 to 8 bits.
@@ -39,7 +46,12 @@ impl Quantizer {
         for (threshold, pair) in thresholds.iter_mut().zip(positive.windows(2)) {
             *threshold = 0.5 * (pair[0] + pair[1]);
         }
-        Self { bits, levels, thresholds }
+        let mut below = [0; CELLS];
+        for (cell, below) in below.iter_mut().enumerate() {
+            let start = cell as f32 / CELLS_PER_UNIT;
+            *below = thresholds.iter().filter(|&&threshold| threshold <= start).count() as u8;
+        }
+        Self { bits, levels, thresholds, below }
     }
 
     /// Bits per symbol.
@@ -66,7 +78,7 @@ impl Quantizer {
             3 => self.by_counting::<3>(values, inverse_scale, symbols),
             4 => self.by_counting::<7>(values, inverse_scale, symbols),
             5 => self.by_counting::<15>(values, inverse_scale, symbols),
-            _ => self.by_bisection(values, inverse_scale, symbols),
+            _ => self.by_cells(values, inverse_scale, symbols),
         }
     }
 
@@ -85,19 +97,15 @@ impl Quantizer {
         }
     }
 
-    /// Binary search among up to 127 thresholds.
+    /// Looks up how many thresholds lie below the cell of a magnitude, and compares with the one in the cell.
     #[inline(always)]
-    fn by_bisection(&self, values: &[f32], inverse_scale: f32, symbols: &mut [u8]) {
-        let half = 1_usize << (self.bits - 1);
+    fn by_cells(&self, values: &[f32], inverse_scale: f32, symbols: &mut [u8]) {
+        let half = 1_i32 << (self.bits - 1);
         for (&value, symbol) in values.iter().zip(symbols) {
             let u = value * inverse_scale;
             let magnitude = u.abs();
-            let mut step = 0;
-            let mut width = half / 2;
-            while width > 0 {
-                step += if magnitude >= self.thresholds[(step + width - 1) & 127] { width } else { 0 };
-                width /= 2;
-            }
+            let below = self.below[((magnitude * CELLS_PER_UNIT) as usize).min(CELLS - 1)];
+            let step = i32::from(below) + i32::from(magnitude >= self.thresholds[usize::from(below & 127)]);
             *symbol = (if u < 0.0 { half - 1 - step } else { half + step }) as u8;
         }
     }

@@ -1,6 +1,6 @@
 //! Fitting a skeleton to rows: of one block, or of a stream too long to hold.
 
-use super::Skeleton;
+use super::{Skeleton, dot};
 use crate::error::{Error, Result, try_reserve, try_vec};
 use crate::kmeans;
 use crate::params::Params;
@@ -34,7 +34,12 @@ pub struct FitReport {
 
 /// Fits a skeleton that is stored inside the block, to its rows `[weights.len(), dim]`. Weights must not be
 /// all zero.
-pub fn fit_block(rows: &[f32], weights: &[f32], dim: usize, params: &Params) -> Result<(Skeleton, FitReport)> {
+pub fn fit_block(
+    rows: &[f32],
+    weights: &[f32],
+    dim: usize,
+    params: &Params,
+) -> Result<(Skeleton, FitReport)> {
     let axes = axes_of_block(rows, weights, dim)?;
     // Centres are stored as binary16 in the block, so its rows have to pay for them.
     finish(&axes, rows, weights, params, 16.0 / weights.len() as f64)
@@ -82,7 +87,7 @@ impl Fitter {
                 self.sample.extend_from_slice(row);
                 self.sample_weights.push(weight);
             } else {
-                let slot = (u128::from(self.stream.next_u64()) * u128::from(seen + 1) >> 64) as usize;
+                let slot = ((u128::from(self.stream.next_u64()) * u128::from(seen + 1)) >> 64) as usize;
                 if slot < RESERVOIR {
                     self.sample[slot * self.dim..(slot + 1) * self.dim].copy_from_slice(row);
                     self.sample_weights[slot] = weight;
@@ -115,9 +120,10 @@ fn finish(
     let total: f64 = axes.variances.iter().sum();
     let rank = choose_rank(&axes.variances, total, params);
     let captured: f64 = axes.variances[..rank].iter().sum();
-    let mut skeleton = Skeleton { rank, ..Skeleton::with_room(dim, rank, params.settings().kmeans_k as usize)? };
+    let mut skeleton =
+        Skeleton { rank, ..Skeleton::with_room(dim, rank, params.settings().kmeans_k as usize)? };
     let half = |x: &f64| f16::from_f64(*x).to_f32();
-    skeleton.mean.extend(axes.mean.iter().map(|&x| x as f32));
+    skeleton.set_mean(axes.mean.iter().map(|&x| x as f32));
     skeleton.variances.extend(axes.variances[..rank].iter().map(|&x| x as f32));
     skeleton.basis.extend(axes.vectors[..rank * dim].iter().map(half));
 
@@ -198,12 +204,12 @@ fn try_kmeans(
     let mut centres = kmeans::fit(&rows, weights, rank, k, settings.kmeans_iters, settings.seed)?;
     centres.iter_mut().for_each(|x| *x = f16::from_f32(*x).to_f32());
 
-    let (mut energy, mut left, mut reach) = (0.0, 0.0, 0.0_f64);
+    let (mut energy, mut left, mut reach) = (0.0, 0.0, 0.0_f32);
     for (y, &weight) in rows.chunks_exact(rank).zip(weights) {
         let Some((_, t)) = kmeans::assign(y, &centres) else { return Ok(1.0) };
-        let norm: f64 = y.iter().map(|&y| f64::from(y) * f64::from(y)).sum();
-        energy += f64::from(weight) * norm;
-        left += f64::from(weight) * (norm - t * t).max(0.0);
+        let norm = dot(y, y);
+        energy += f64::from(weight) * f64::from(norm);
+        left += f64::from(weight) * f64::from((norm - t * t).max(0.0));
         reach = reach.max(t.abs());
     }
     let n_centres = centres.len() / rank;
@@ -212,7 +218,7 @@ fn try_kmeans(
     // A NaN, from rows without energy, keeps nothing.
     if saved > cost {
         skeleton.centres.extend_from_slice(&centres);
-        skeleton.reach.peak = ((reach / f64::from(shrink)) as f32).min(f32::MAX);
+        skeleton.reach.peak = (reach / shrink).min(f32::MAX);
         return Ok(left / energy);
     }
     Ok(1.0)

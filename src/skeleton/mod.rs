@@ -8,8 +8,8 @@
 mod fit;
 mod reach;
 
-pub(crate) use fit::{fit_block, index_bits};
 pub use fit::{FitReport, Fitter};
+pub(crate) use fit::{fit_block, index_bits};
 pub use reach::Reach;
 
 use crate::error::{Result, try_reserve};
@@ -20,7 +20,9 @@ pub struct Skeleton {
     dim: usize,
     rank: usize,
     /// `[dim]`; empty for the identity.
-    pub(crate) mean: Vec<f32>,
+    mean: Vec<f32>,
+    /// Largest magnitude in the mean.
+    peak: f32,
     /// `[rank]`: variances of the components; empty where they are not known (a skeleton read from a block).
     pub(crate) variances: Vec<f32>,
     /// `[rank, dim]`; empty for the identity.
@@ -35,7 +37,16 @@ impl Skeleton {
     /// The skeleton that leaves rows of `dim` coordinates as they are.
     pub fn identity(dim: usize) -> Self {
         let none = Vec::new;
-        Self { dim, rank: dim, mean: none(), variances: none(), basis: none(), centres: none(), reach: Reach::default() }
+        Self {
+            dim,
+            rank: dim,
+            mean: none(),
+            peak: 0.0,
+            variances: none(),
+            basis: none(),
+            centres: none(),
+            reach: Reach::default(),
+        }
     }
 
     /// An identity skeleton with room to become, without allocating, any skeleton of at most `rank` components
@@ -62,7 +73,7 @@ impl Skeleton {
     pub(crate) fn assign(&mut self, other: &Self) {
         self.reshape(other.dim, other.rank);
         self.reach = other.reach;
-        self.mean.extend_from_slice(&other.mean);
+        self.set_mean(other.mean.iter().copied());
         self.variances.extend_from_slice(&other.variances);
         self.basis.extend_from_slice(&other.basis);
         self.centres.extend_from_slice(&other.centres);
@@ -127,9 +138,16 @@ impl Skeleton {
         &self.centres[index * self.rank..(index + 1) * self.rank]
     }
 
+    /// Sets the mean.
+    pub(crate) fn set_mean(&mut self, mean: impl Iterator<Item = f32>) {
+        self.mean.clear();
+        self.mean.extend(mean);
+        self.peak = self.mean.iter().fold(0.0, |peak, x| peak.max(x.abs()));
+    }
+
     /// Largest magnitude in the mean.
     pub(crate) fn peak(&self) -> f32 {
-        self.mean.iter().fold(0.0, |peak: f32, x| peak.max(x.abs()))
+        self.peak
     }
 
     /// `y = T(x·shrink − μ·shrink)`; `deviation` is scratch for `dim` values. `shrink` is a power of two.
