@@ -47,6 +47,10 @@ mod pca;
 #[forbid(unsafe_code)]
 pub mod quantize;
 #[forbid(unsafe_code)]
+pub mod rans;
+#[forbid(unsafe_code)]
+pub mod rate;
+#[forbid(unsafe_code)]
 pub mod reference;
 #[forbid(unsafe_code)]
 mod rope;

@@ -1,0 +1,221 @@
+//! Interleaved range coding: asymmetric numeral systems with static tables.
+//!
+//! Eight states share one stream of 16-bit words; the caller says which of them takes a symbol.
+//! A state lies in `[2^16, 2^32)` between symbols. To encode a symbol of frequency `f` (of 4096) that starts at
+//! `c`, the state `x` becomes `⌊x/f⌋·4096 + c + x mod f`, after its low 16 bits went to the stream where it would
+//! leave its range; decoding does the reverse. The encoder runs from the last symbol to the first and writes
+//! from the back. Initial states are 2^16, which the decoder must find at the end. (Duda 2013.)
+//!
+//! A run is `u32[8]` states, then `u16` words, all little-endian.
+
+use crate::error::{Error, Result};
+
+/// Frequencies of a table add up to `1 << FREQ_BITS`.
+pub const FREQ_BITS: u32 = 12;
+/// States that share a stream.
+pub const LANES: usize = 8;
+/// Bytes of the states in front of a run.
+pub const STATE_BYTES: usize = 4 * LANES;
+
+const LOWEST: u32 = 1 << 16;
+
+/// A symbol's share of the range: `start .. start + freq` of 4096; `freq` is not 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// First slot.
+    pub start: u16,
+    /// Number of slots.
+    pub freq: u16,
+}
+
+impl Share {
+    /// `value` of `bits` equally likely bits, at most [`FREQ_BITS`].
+    #[inline(always)]
+    pub fn of_bits(value: u32, bits: u32) -> Self {
+        let freq = 1 << (FREQ_BITS - bits);
+        Self { start: value as u16 * freq, freq }
+    }
+}
+
+/// Encodes a run from its last symbol to its first, into a buffer filled from the back.
+#[derive(Debug)]
+pub struct Encoder<'a> {
+    buffer: &'a mut [u8],
+    at: usize,
+    states: [u32; LANES],
+}
+
+impl<'a> Encoder<'a> {
+    /// An encoder into `buffer`. Every symbol takes two bytes at most, the states [`STATE_BYTES`].
+    pub fn new(buffer: &'a mut [u8]) -> Self {
+        let at = buffer.len();
+        Self { buffer, at, states: [LOWEST; LANES] }
+    }
+
+    /// Bytes left, those for the states not counted.
+    #[inline(always)]
+    pub fn room(&self) -> usize {
+        self.at.saturating_sub(STATE_BYTES)
+    }
+
+    /// Encodes the symbol before the one that came last.
+    #[inline(always)]
+    pub fn put(&mut self, lane: usize, share: Share) {
+        let state = &mut self.states[lane];
+        let freq = u32::from(share.freq);
+        if u64::from(*state) >= u64::from(freq) << (32 - FREQ_BITS) {
+            self.at -= 2;
+            self.buffer[self.at..self.at + 2].copy_from_slice(&(*state as u16).to_le_bytes());
+            *state >>= 16;
+        }
+        *state = ((*state / freq) << FREQ_BITS) + u32::from(share.start) + *state % freq;
+    }
+
+    /// Writes the states; the run is what is returned.
+    pub fn finish(self) -> &'a [u8] {
+        let start = self.at - STATE_BYTES;
+        let out = &mut self.buffer[start..];
+        for (bytes, state) in out.as_chunks_mut::<4>().0.iter_mut().zip(self.states) {
+            *bytes = state.to_le_bytes();
+        }
+        out
+    }
+}
+
+/// Decodes a run from its first symbol on.
+#[derive(Debug)]
+pub struct Decoder<'a> {
+    words: &'a [[u8; 2]],
+    states: [u32; LANES],
+}
+
+impl<'a> Decoder<'a> {
+    /// A decoder for the bytes of a run.
+    pub fn new(run: &'a [u8]) -> Result<Self> {
+        let corrupt = Error::Corrupt { what: "a run of symbols", at: 0 };
+        let (states, words) = run.split_first_chunk::<STATE_BYTES>().ok_or(corrupt.clone())?;
+        let (words, []) = words.as_chunks::<2>() else { return Err(corrupt) };
+        let (bytes, _) = states.as_chunks::<4>();
+        let states = std::array::from_fn(|lane| u32::from_le_bytes(bytes[lane]));
+        if states.iter().any(|&state| state < LOWEST) {
+            return Err(corrupt);
+        }
+        Ok(Self { words, states })
+    }
+
+    /// The slot of a lane's next symbol, `0 .. 4096`.
+    #[inline(always)]
+    pub fn slot(&self, lane: usize) -> usize {
+        (self.states[lane] & ((1 << FREQ_BITS) - 1)) as usize
+    }
+
+    /// Removes the symbol whose share holds the slot. Past the end of the stream zeros are read, which
+    /// [`Decoder::finish`] finds out.
+    #[inline(always)]
+    pub fn advance(&mut self, lane: usize, share: Share) {
+        let slot = self.slot(lane) as u32;
+        let state = &mut self.states[lane];
+        let mut next = u32::from(share.freq) * (*state >> FREQ_BITS) + slot - u32::from(share.start);
+        if next < LOWEST {
+            let word = match self.words.split_first() {
+                Some((word, rest)) => {
+                    self.words = rest;
+                    u16::from_le_bytes(*word)
+                }
+                None => 0,
+            };
+            next = (next << 16) | u32::from(word);
+        }
+        *state = next;
+    }
+
+    /// The next `bits` equally likely bits.
+    #[inline(always)]
+    pub fn bits(&mut self, lane: usize, bits: u32) -> u32 {
+        let value = self.slot(lane) as u32 >> (FREQ_BITS - bits);
+        self.advance(lane, Share::of_bits(value, bits));
+        value
+    }
+
+    /// Checks that the stream was used up and the states are what the encoder began with.
+    pub fn finish(self) -> Result<()> {
+        if self.words.is_empty() && self.states == [LOWEST; LANES] {
+            return Ok(());
+        }
+        Err(Error::Corrupt { what: "the end of a run of symbols", at: 0 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Frequencies 4000, 90, 5, 1 of four symbols.
+    const SHARES: [Share; 4] = [
+        Share { start: 0, freq: 4000 },
+        Share { start: 4000, freq: 90 },
+        Share { start: 4090, freq: 5 },
+        Share { start: 4095, freq: 1 },
+    ];
+
+    fn symbols(count: usize) -> Vec<usize> {
+        (0..count).map(|i| [0, 0, 0, 0, 1, 0, 0, 2, 0, 3][(i * i + i / 7) % 10]).collect()
+    }
+
+    fn encode(symbols: &[usize]) -> Vec<u8> {
+        let mut buffer = vec![0; STATE_BYTES + 2 * symbols.len()];
+        let mut encoder = Encoder::new(&mut buffer);
+        symbols.iter().enumerate().rev().for_each(|(i, &symbol)| encoder.put(i % LANES, SHARES[symbol]));
+        encoder.finish().to_vec()
+    }
+
+    fn decode(run: &[u8], count: usize) -> Result<Vec<usize>> {
+        let mut decoder = Decoder::new(run)?;
+        let mut next = |i: usize| {
+            let slot = decoder.slot(i % LANES);
+            let symbol = SHARES.iter().rposition(|share| usize::from(share.start) <= slot).unwrap();
+            decoder.advance(i % LANES, SHARES[symbol]);
+            symbol
+        };
+        let symbols = (0..count).map(&mut next).collect();
+        decoder.finish().map(|()| symbols)
+    }
+
+    #[test]
+    fn symbols_come_back_at_the_ideal_length() {
+        for count in (0..30).chain([1000, 50_000]) {
+            let symbols = symbols(count);
+            let run = encode(&symbols);
+            assert_eq!(decode(&run, count).unwrap(), symbols);
+            let ideal: f64 = symbols.iter().map(|&s| 12.0 - f64::from(SHARES[s].freq).log2()).sum();
+            // The states hold between 16 and 32 bits each at the end.
+            let bits = 8.0 * (run.len() - STATE_BYTES) as f64;
+            assert!(bits <= 1.002 * ideal, "{count} symbols: {bits} bits, ideal {ideal}");
+            assert!(bits + 16.0 * LANES as f64 + 1e-9 >= 0.998 * ideal);
+        }
+    }
+
+    #[test]
+    fn bits_come_back() {
+        let values: Vec<(u32, u32)> = (0..100).map(|i| ((i * 37) % (1 << (i % 13)), i % 13)).collect();
+        let mut buffer = [0; 400];
+        let mut encoder = Encoder::new(&mut buffer);
+        values.iter().rev().for_each(|&(value, bits)| encoder.put(3, Share::of_bits(value, bits)));
+        assert_eq!(encoder.room(), 400 - STATE_BYTES - values.iter().map(|v| v.1 as usize).sum::<usize>() / 16 * 2);
+        let mut decoder = Decoder::new(encoder.finish()).unwrap();
+        for (value, bits) in values {
+            assert_eq!(decoder.bits(3, bits), value);
+        }
+        decoder.finish().unwrap();
+    }
+
+    #[test]
+    fn damaged_runs_are_found() {
+        let run = encode(&symbols(500));
+        for len in 0..run.len() {
+            assert!(decode(&run[..len], 500).is_err(), "{len} bytes");
+        }
+        assert!(decode(&run, 499).is_err());
+        assert!(decode(&[0; 40], 10).is_err());
+    }
+}

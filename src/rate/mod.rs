@@ -1,0 +1,263 @@
+//! The rate model: how likely a quantised coefficient is, from integers alone.
+//!
+//! A coefficient with deviation `σ`, in a row with gain `g`, quantised with step `Δ`, is coded with the table of
+//! the bin nearest to `log₂(σ·g/Δ)`, in quarter octaves. The logarithms are integers in eighths of an octave,
+//! found without a transcendental function, and only added; so encoder and decoder agree on every machine.
+//!
+//! Tables reach from `2^−4` to `2^2.25`. A coefficient with a larger deviation is coded as `v = h·2^s + low`,
+//! the table of the bin `s` octaves below for `h`, `s` equally likely bits for `low`.
+
+mod tables;
+
+use crate::error::{Result, try_vec};
+use crate::rans::{Decoder, Encoder, FREQ_BITS, Share};
+use tables::{ESCAPES, FREQUENCIES, OFFSETS};
+
+/// Number of tables.
+pub const BINS: usize = 26;
+/// Bin, in quarter octaves of `σ/Δ`, of the first table.
+pub const FIRST_BIN: i32 = -16;
+/// Bins from here on borrow a table whole octaves below.
+const LAST_BIN: i32 = FIRST_BIN + BINS as i32 - 1;
+/// Largest magnitude with a symbol in any table. In each table the largest one stands for itself and for all
+/// beyond, told apart by an escape.
+pub const WIDEST: i32 = 20;
+/// Symbols of a table, with the impossible ones: `−WIDEST ..= WIDEST`.
+pub const SYMBOLS: usize = 2 * WIDEST as usize + 1;
+/// Largest magnitude that can be coded.
+pub const LARGEST: i32 = 1 << 24;
+/// Unit of the reconstruction offsets: 1/256 of a step.
+pub const OFFSET_UNIT: f32 = 1.0 / 256.0;
+/// Magnitudes with an offset of their own; larger ones share the last.
+pub const OFFSET_SIZES: usize = 4;
+
+/// `8·log₂ x`, rounded, of a positive normal number: exact comparisons of the bits with those of the powers of
+/// two between the steps.
+pub fn log2_eighths(x: f32) -> i32 {
+    /// `2^((2i + 1)/16)`: where one eighth ends and the next begins.
+    const BETWEEN: [f32; 8] = [
+        1.044_273_8, 1.138_789, 1.241_857_8, 1.354_255_5, 1.476_826_1, 1.610_490_3, 1.756_252_2, 1.915_206_6,
+    ];
+    let bits = x.to_bits();
+    let mantissa = f32::from_bits((bits & 0x007F_FFFF) | 0x3F80_0000);
+    let exponent = (bits >> 23) as i32 - 127;
+    8 * exponent + BETWEEN.iter().filter(|&&bound| mantissa >= bound).count() as i32
+}
+
+/// A table to code with, and how many low bits are split off before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bin {
+    /// Index of the table.
+    pub table: usize,
+    /// Low bits, coded as they are.
+    pub shift: u32,
+}
+
+impl Bin {
+    /// The bin of `8·log₂(σ·g/Δ)`.
+    #[inline(always)]
+    pub fn of(eighths: i32) -> Self {
+        let bin = ((eighths + 1) >> 1).max(FIRST_BIN);
+        let octaves = (bin - LAST_BIN + 3).max(0) >> 2;
+        Self { table: (bin - 4 * octaves - FIRST_BIN) as usize, shift: octaves as u32 }
+    }
+}
+
+/// All tables, laid out for coding.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// Symbol of each slot, `[BINS, 4096]`.
+    slots: Vec<u8>,
+    /// Share of each symbol.
+    shares: [[Share; SYMBOLS]; BINS],
+}
+
+impl Model {
+    /// Lays out the committed tables.
+    pub fn new() -> Result<Self> {
+        let mut slots = try_vec(BINS << FREQ_BITS, 0, "the tables")?;
+        let mut shares = [[Share { start: 0, freq: 0 }; SYMBOLS]; BINS];
+        for (bin, shares) in shares.iter_mut().enumerate() {
+            let mut start = 0;
+            for (symbol, share) in shares.iter_mut().enumerate() {
+                let freq = FREQUENCIES[bin][symbol.abs_diff(WIDEST as usize)];
+                *share = Share { start, freq };
+                let at = (bin << FREQ_BITS) + usize::from(start);
+                slots[at..at + usize::from(freq)].fill(symbol as u8);
+                start += freq;
+            }
+            debug_assert_eq!(start, 1 << FREQ_BITS);
+        }
+        Ok(Self { slots, shares })
+    }
+
+    /// Encodes `value`, of magnitude [`LARGEST`] at most, before what was encoded last.
+    #[inline(always)]
+    pub fn put(&self, encoder: &mut Encoder<'_>, lane: usize, bin: Bin, value: i32) {
+        let (high, low) = split(value, bin.shift);
+        put_bits(encoder, lane, low, bin.shift);
+        let escape = ESCAPES[bin.table];
+        if high.abs() >= escape {
+            // Exponential Golomb: one bit less than the length in zeros, a one, then the rest.
+            let beyond = (high.abs() - escape + 1) as u32;
+            let rest = beyond.ilog2();
+            put_bits(encoder, lane, beyond & ((1 << rest) - 1), rest);
+            put_bits(encoder, lane, 1, 1);
+            (0..rest).for_each(|_| put_bits(encoder, lane, 0, 1));
+        }
+        encoder.put(lane, self.share(bin, high));
+    }
+
+    /// Decodes the next value of a lane. A damaged stream may give any value; none is larger than what an
+    /// encoder could have meant by more than a factor of four.
+    #[inline(always)]
+    pub fn take(&self, decoder: &mut Decoder<'_>, lane: usize, bin: Bin) -> i32 {
+        let symbol = usize::from(self.slots[(bin.table << FREQ_BITS) + decoder.slot(lane)]);
+        decoder.advance(lane, self.shares[bin.table][symbol]);
+        let mut high = symbol as i32 - WIDEST;
+        if high.abs() == ESCAPES[bin.table] {
+            let mut rest = 0;
+            while rest < 25 && decoder.bits(lane, 1) == 0 {
+                rest += 1;
+            }
+            let beyond = (1 << rest) + take_bits(decoder, lane, rest) as i32;
+            high += high.signum() * (beyond - 1);
+        }
+        let low = take_bits(decoder, lane, bin.shift);
+        join(high, low, bin.shift)
+    }
+
+    /// Bits that [`Model::put`] spends on `value`.
+    pub fn cost(&self, bin: Bin, value: i32) -> f32 {
+        let (high, _) = split(value, bin.shift);
+        let beyond = high.abs() - ESCAPES[bin.table];
+        let escape = if beyond >= 0 { 2 * (beyond + 1).ilog2() + 1 } else { 0 };
+        FREQ_BITS as f32 - f32::from(self.share(bin, high).freq).log2() + (escape + bin.shift) as f32
+    }
+
+    #[inline(always)]
+    fn share(&self, bin: Bin, high: i32) -> Share {
+        let escape = ESCAPES[bin.table];
+        self.shares[bin.table][(high.clamp(-escape, escape) + WIDEST) as usize]
+    }
+}
+
+/// How far the reconstruction point of `value` lies beyond it, in steps.
+#[inline(always)]
+pub fn offset(bin: Bin, value: i32) -> f32 {
+    let size = (value.unsigned_abs() as usize).min(OFFSET_SIZES);
+    if bin.shift > 0 || size == 0 {
+        return 0.0;
+    }
+    f32::from(OFFSETS[bin.table][size - 1]) * OFFSET_UNIT * value.signum() as f32
+}
+
+/// `value = high·2^shift + low − 2^shift/2`, with `0 ≤ low < 2^shift`: `high` is nearest, so it is symmetric.
+#[inline(always)]
+fn split(value: i32, shift: u32) -> (i32, u32) {
+    if shift == 0 {
+        return (value, 0);
+    }
+    let moved = value + (1 << (shift - 1));
+    (moved >> shift, (moved & ((1 << shift) - 1)) as u32)
+}
+
+/// The inverse of [`split`]. What only a damaged stream can ask for wraps.
+#[inline(always)]
+fn join(high: i32, low: u32, shift: u32) -> i32 {
+    if shift == 0 {
+        return high;
+    }
+    high.wrapping_shl(shift).wrapping_add(low as i32).wrapping_sub(1 << (shift - 1))
+}
+
+#[inline(always)]
+fn put_bits(encoder: &mut Encoder<'_>, lane: usize, value: u32, bits: u32) {
+    if bits > FREQ_BITS {
+        put_bits_once(encoder, lane, value & ((1 << FREQ_BITS) - 1), FREQ_BITS);
+        put_bits_once(encoder, lane, value >> FREQ_BITS, bits - FREQ_BITS);
+    } else if bits > 0 {
+        put_bits_once(encoder, lane, value, bits);
+    }
+}
+
+#[inline(always)]
+fn put_bits_once(encoder: &mut Encoder<'_>, lane: usize, value: u32, bits: u32) {
+    encoder.put(lane, Share::of_bits(value, bits));
+}
+
+#[inline(always)]
+fn take_bits(decoder: &mut Decoder<'_>, lane: usize, bits: u32) -> u32 {
+    if bits > FREQ_BITS {
+        // The encoder put the low part first, so the high part comes out first.
+        let high = decoder.bits(lane, bits - FREQ_BITS);
+        return (high << FREQ_BITS) | decoder.bits(lane, FREQ_BITS);
+    }
+    if bits > 0 { decoder.bits(lane, bits) } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logarithms_are_rounded_to_eighths() {
+        for i in 0..20_000 {
+            let x = 1e-20_f32 * (1.0 + i as f32 * 0.0047).powi(5);
+            let exact = 8.0 * f64::from(x).log2();
+            assert!((f64::from(log2_eighths(x)) - exact).abs() <= 0.5 + 1e-5, "{x}");
+        }
+        assert_eq!([0.5, 1.0, 2.0, 1.044, 1.045].map(log2_eighths), [-8, 0, 8, 0, 1]);
+    }
+
+    #[test]
+    fn tables_are_distributions() {
+        for (bin, row) in FREQUENCIES.iter().enumerate() {
+            let sum: u32 = row.iter().map(|&freq| u32::from(freq)).sum();
+            assert_eq!(2 * sum - u32::from(row[0]), 1 << FREQ_BITS, "table {bin}");
+            let (coded, impossible) = row.split_at(ESCAPES[bin] as usize + 1);
+            assert!(coded.iter().all(|&freq| freq > 0), "table {bin}");
+            assert!(impossible.iter().all(|&freq| freq == 0), "table {bin}");
+        }
+    }
+
+    #[test]
+    fn bins_follow_the_logarithm() {
+        assert_eq!(Bin::of(-1000), Bin { table: 0, shift: 0 });
+        assert_eq!(Bin::of(0), Bin { table: 16, shift: 0 });
+        assert_eq!(Bin::of(1), Bin { table: 17, shift: 0 });
+        assert_eq!(Bin::of(18), Bin { table: 25, shift: 0 });
+        assert_eq!(Bin::of(20), Bin { table: 22, shift: 1 });
+        assert_eq!(Bin::of(26), Bin { table: 25, shift: 1 });
+        assert_eq!(Bin::of(28), Bin { table: 22, shift: 2 });
+    }
+
+    #[test]
+    fn values_of_any_size_come_back_at_their_cost() {
+        let model = Model::new().unwrap();
+        let values: Vec<i32> = (0..60)
+            .flat_map(|i| {
+                let size = if i < 45 { i } else { 1 << (i - 36) };
+                [size, -size]
+            })
+            .chain([LARGEST, -LARGEST])
+            .collect();
+        for eighths in (-40..200).step_by(3) {
+            let bin = Bin::of(eighths);
+            let mut buffer = vec![0; 16 * values.len()];
+            let mut encoder = Encoder::new(&mut buffer);
+            for (i, &value) in values.iter().enumerate().rev() {
+                model.put(&mut encoder, i % 8, bin, value);
+            }
+            let run = encoder.finish();
+            let cost: f32 = values.iter().map(|&value| model.cost(bin, value)).sum();
+            let bits = 8.0 * (run.len() - 32) as f32;
+            assert!((bits - cost).abs() <= 0.01 * cost + 128.0, "bin {bin:?}: {bits} bits, cost {cost}");
+            let mut decoder = Decoder::new(run).unwrap();
+            for (i, &value) in values.iter().enumerate() {
+                assert_eq!(model.take(&mut decoder, i % 8, bin), value);
+            }
+            decoder.finish().unwrap();
+        }
+    }
+}
