@@ -15,7 +15,8 @@ fn main() {
     let version = |part: &str| env::var(format!("CARGO_PKG_VERSION{part}")).expect("cargo sets the version");
     let (major, minor, patch) = (version("_MAJOR"), version("_MINOR"), version("_PATCH"));
 
-    let mut config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml is readable");
+    let mut config =
+        cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml is readable");
     config.after_includes = Some(macros(&major, &minor, &patch));
     // File by file, in the order in which a reader of the header wants them.
     let mut builder = cbindgen::Builder::new().with_config(config);
@@ -27,7 +28,9 @@ fn main() {
     // Until 1.0 every minor version may break the ABI, so the minor number is part of the soname.
     let suffix = if major == "0" { format!("0.{minor}") } else { major };
     match env::var("CARGO_CFG_TARGET_OS").as_deref() {
-        Ok("macos") => println!("cargo::rustc-cdylib-link-arg=-Wl,-install_name,@rpath/libkakeyaturbo.{suffix}.dylib"),
+        Ok("macos") => {
+            println!("cargo::rustc-cdylib-link-arg=-Wl,-install_name,@rpath/libkakeyaturbo.{suffix}.dylib")
+        }
         Ok("windows") => {}
         _ => println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libkakeyaturbo.so.{suffix}"),
     }

@@ -66,16 +66,6 @@ impl Rotation {
         self.signs.capacity() >= 2 * len
     }
 
-    /// Number of coordinates.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether there is nothing to rotate.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// Rotates `x` in place.
     #[inline(always)]
     pub fn forward(&self, x: &mut [f32]) {

@@ -40,7 +40,10 @@ fn levels_satisfy_the_lloyd_max_conditions() {
             let (near, far) = if level > 0.0 { (low, high) } else { (-high, -low) };
             let mass = tail(near) - tail(far);
             let centroid = (density(near) - density(far)) / mass;
-            assert!((centroid - level.abs()).abs() < 2e-6, "{bits} bits, level {i}: {level}, centroid {centroid}");
+            assert!(
+                (centroid - level.abs()).abs() < 2e-6,
+                "{bits} bits, level {i}: {level}, centroid {centroid}"
+            );
             captured += mass * level * level;
         }
         let distortion = 1.0 - captured;
@@ -76,7 +79,10 @@ fn mse_has_the_lloyd_max_distortion() {
         for bits in 1..=8 {
             let error = relative_error(&rows, &round_trip::<MSE>(&rows, d, &params(bits)));
             let theory = DISTORTION[usize::from(bits) - 1];
-            assert!((error / theory - 1.0).abs() < 0.03, "d {d}, norm {norm}, {bits} bits: {error}, theory {theory}");
+            assert!(
+                (error / theory - 1.0).abs() < 0.03,
+                "d {d}, norm {norm}, {bits} bits: {error}, theory {theory}"
+            );
         }
     }
 }
@@ -90,7 +96,10 @@ fn inner_product_pays_for_being_unbiased() {
             let error = relative_error(&rows, &back);
             let distortion = DISTORTION[usize::from(bits) - 1];
             let theory = distortion / (1.0 - distortion);
-            assert!((error / theory - 1.0).abs() < 0.03, "d {d}, norm {norm}, {bits} bits: {error}, theory {theory}");
+            assert!(
+                (error / theory - 1.0).abs() < 0.03,
+                "d {d}, norm {norm}, {bits} bits: {error}, theory {theory}"
+            );
         }
     }
 }
@@ -105,7 +114,8 @@ fn inner_products_are_unbiased() {
         let (mut cross, mut square) = (0.0, 0.0);
         for (x, y) in rows.chunks(d).zip(back.chunks(d)) {
             for a in probes.chunks(d) {
-                let dot = |v: &[f32]| a.iter().zip(v).map(|(&a, &v)| f64::from(a) * f64::from(v)).sum::<f64>();
+                let dot =
+                    |v: &[f32]| a.iter().zip(v).map(|(&a, &v)| f64::from(a) * f64::from(v)).sum::<f64>();
                 let (with_x, with_y) = (dot(x), dot(y));
                 cross += with_x * with_y;
                 square += with_x * with_x;

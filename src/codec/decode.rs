@@ -249,6 +249,7 @@ impl<V: Views + ?Sized> Pass<'_, V> {
             }
             if let (Some(rope), Some(positions)) = (&segment.rope, self.rows.positions) {
                 rope.apply(positions[i], part);
+                part.iter_mut().for_each(|x| *x = x.clamp(f32::MIN, f32::MAX));
             }
             view.write(i, part);
         }

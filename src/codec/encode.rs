@@ -38,6 +38,9 @@ impl Codec {
         dst: &mut [u8],
     ) -> Result<usize> {
         let dim = self.layout.dim();
+        if rows.n == 0 {
+            return Err(Error::BadShape { what: "number of rows", got: 0, limit: 1 });
+        }
         workspace.check(self, rows.n, self.largest_skeleton(rows.n))?;
         rows.check(self)?;
         let Workspace { row, scratch, bytes, own, .. } = workspace;

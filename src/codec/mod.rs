@@ -119,7 +119,11 @@ impl Codec {
     ) -> Result<Self> {
         let dim = layout.dim();
         if params.settings().max_abs_error > 0.0 && objective != Objective::LInf {
-            return Err(Error::Unsupported { what: "max_abs_error", why: "only LInf keeps a maximum error" });
+            return Err(Error::BadParam {
+                what: "max_abs_error",
+                got: f64::from(params.settings().max_abs_error),
+                expected: "0, unless the distortion is LInf",
+            });
         }
         let skeleton = match (params.settings().preset, skeleton) {
             (Preset::Turbo, None) => Some(Arc::new(Skeleton::identity(dim))),

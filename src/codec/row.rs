@@ -137,12 +137,12 @@ impl Kernel<'_> {
             let (zq, qq) = (dot(z, q), dot(q, q));
             code.scale = scale::encode(R::scale(zz, zq, qq) * unit);
         }
-        if self.skeleton.is_identity() && R::NORM_MODE != NormMode::Search {
-            // The rotation changes no length, so the error is the same on either side of it.
-            let scale = scale::decode(code.scale).unwrap_or(0.0) / unit;
+        if self.skeleton.is_identity() && R::NORM_MODE != NormMode::Search && unit == 1.0 {
+            // The rotation changes no length, so the error is the same on either side of it. (Not so near the
+            // limits of binary32, where decoding clamps to the largest value or rounds to a subnormal one.)
+            let scale = scale::decode(code.scale).unwrap_or(0.0);
             z.iter_mut().zip(q).for_each(|(z, q)| *z -= scale * *q);
-            let square = f64::from(unit) * f64::from(unit);
-            let [energy, squared] = [zz, dot(z, z)].map(|sum| f64::from(sum) * square);
+            let [energy, squared] = [zz, dot(z, z)].map(f64::from);
             return (code, RowError { energy, squared, absolute: 0.0 });
         }
         self.decode(code, symbols, &mut scratch.q, &mut scratch.back);

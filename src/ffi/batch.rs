@@ -123,9 +123,16 @@ impl<F: Fn(usize, *const kakeya_workspace) -> Result<usize>> Batch<F> {
             let result = self.results.wrapping_byte_add(index * self.result_size);
             // SAFETY: written by `report`; the status comes first.
             let status = unsafe { result.cast::<kakeya_status>().read_unaligned() };
-            if status != KAKEYA_OK {
-                return status;
+            if status == KAKEYA_OK {
+                continue;
             }
+            // The messages went to the threads that ran the items; results too short for one have none.
+            let offset = std::mem::offset_of!(kakeya_batch_result, message);
+            let len = self.result_size.saturating_sub(offset).min(MESSAGE_BYTES);
+            // SAFETY: `report` wrote the result, of which this is the part from `message` on.
+            let message = unsafe { slice::bytes(result.wrapping_byte_add(offset).cast(), len, "results") };
+            with_last(|last| last.set(message.unwrap_or_default()));
+            return status;
         }
         KAKEYA_OK
     }

@@ -27,7 +27,7 @@ pub struct kakeya_codec {
 /// stays alive as long as the codec does. `layout` and what it points to is copied.
 ///
 /// Errors: `BAD_PARAM`, `BAD_SHAPE`, `BAD_DTYPE`, `UNSUPPORTED` (a tier that the machine lacks, a skeleton for
-/// turbo, a maximum error without LInf), `OUT_OF_MEMORY`.
+/// turbo), `OUT_OF_MEMORY`.
 ///
 /// # Safety
 /// All pointers are NULL or point to what their types say; `layout->segments` has `n_segments` elements,

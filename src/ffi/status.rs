@@ -31,6 +31,12 @@ impl Write for Message {
 }
 
 impl Message {
+    /// Becomes `text` up to its first NUL.
+    pub fn set(&mut self, text: &[u8]) {
+        self.len = text.iter().position(|&byte| byte == 0).unwrap_or(text.len()).min(MESSAGE_BYTES - 1);
+        self.bytes[..self.len].copy_from_slice(&text[..self.len]);
+    }
+
     pub fn bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }

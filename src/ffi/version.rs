@@ -7,6 +7,16 @@ use std::ffi::CStr;
 /// no longer work; the soname changes with it.
 pub const KAKEYA_ABI_VERSION: u32 = 1;
 
+/// A part of the version, which cargo checked.
+macro_rules! part {
+    ($name:literal) => {
+        match u32::from_str_radix(env!($name), 10) {
+            Ok(part) => part,
+            Err(_) => panic!("cargo checked the version"),
+        }
+    };
+}
+
 const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
     Ok(version) => version,
     Err(_) => panic!("the version has no NUL"),
@@ -21,25 +31,14 @@ pub extern "C" fn kakeya_version_string() -> *const c_char {
 /// Version of the library: major · 1,000,000 + minor · 1,000 + patch. Compare with `KAKEYA_VERSION_NUMBER`.
 #[unsafe(no_mangle)]
 pub extern "C" fn kakeya_version_number() -> u32 {
-    const PARTS: [u32; 3] = [
-        parse(env!("CARGO_PKG_VERSION_MAJOR")),
-        parse(env!("CARGO_PKG_VERSION_MINOR")),
-        parse(env!("CARGO_PKG_VERSION_PATCH")),
-    ];
-    PARTS[0] * 1_000_000 + PARTS[1] * 1_000 + PARTS[2]
+    const MAJOR: u32 = part!("CARGO_PKG_VERSION_MAJOR");
+    const MINOR: u32 = part!("CARGO_PKG_VERSION_MINOR");
+    const PATCH: u32 = part!("CARGO_PKG_VERSION_PATCH");
+    MAJOR * 1_000_000 + MINOR * 1_000 + PATCH
 }
 
 /// `KAKEYA_ABI_VERSION` of the library that is loaded. Compare with the macro.
 #[unsafe(no_mangle)]
 pub extern "C" fn kakeya_abi_version() -> u32 {
     KAKEYA_ABI_VERSION
-}
-
-const fn parse(digits: &str) -> u32 {
-    let (bytes, mut value, mut i) = (digits.as_bytes(), 0, 0);
-    while i < bytes.len() {
-        value = value * 10 + (bytes[i] - b'0') as u32;
-        i += 1;
-    }
-    value
 }

@@ -42,7 +42,9 @@ impl Reach {
         }
         let down = 127 - m; // eighths of an octave below the peak
         let octaves = down.div_ceil(8);
-        let t = self.peak * EIGHTHS[octaves * 8 - down] / (1_u32 << octaves) as f32;
+        // In binary64, in which the product with a peak near the largest binary32 does not overflow.
+        let t = f64::from(self.peak) * f64::from(EIGHTHS[octaves * 8 - down]) / f64::from(1_u32 << octaves);
+        let t = t as f32;
         if code & 0x80 == 0 { t } else { -t }
     }
 }
@@ -53,7 +55,7 @@ mod tests {
 
     #[test]
     fn codes_are_their_own_rounding() {
-        for peak in [1e-30_f32, 1.0, 5e30] {
+        for peak in [1e-30_f32, 1.0, 5e30, f32::MAX] {
             let reach = Reach { peak };
             for code in (0..=255_u8).filter(|&code| code != 0x80) {
                 assert_eq!(reach.encode(reach.decode(code)), code, "peak {peak}");

@@ -1,6 +1,9 @@
 //! What the tests share: normal numbers, errors, real KV rows.
 #![allow(dead_code, missing_docs)] // each test uses its part of this
 
+pub mod blocks;
+pub mod counting;
+
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 use safetensors::SafeTensors;
@@ -16,6 +19,19 @@ pub fn normal(count: usize, seed: u64) -> Vec<f32> {
             (radius * angle.cos()) as f32
         })
         .collect()
+}
+
+/// Rows `[n, d]` along `k` directions, of both signs and of lengths from 1 to 3, with deviations of the given
+/// relative size: K-means pays on them.
+pub fn clustered((n, d): (usize, usize), k: usize, noise: f32, seed: u64) -> Vec<f32> {
+    let directions = normal(k * d, seed);
+    let mut rows = normal(n * d, seed + 1);
+    for (i, row) in rows.chunks_exact_mut(d).enumerate() {
+        let t = (1.0 + 2.0 * (i as f32 * 0.618).fract()) * if (i / k).is_multiple_of(2) { 1.0 } else { -1.0 };
+        let along = &directions[i % k * d..(i % k + 1) * d];
+        row.iter_mut().zip(along).for_each(|(x, along)| *x = t * along + noise * *x);
+    }
+    rows
 }
 
 pub fn energy(x: &[f32]) -> f64 {
@@ -57,6 +73,16 @@ pub fn heads(file: &[u8], tensor: &str) -> (Vec<Vec<f32>>, usize) {
 
 /// The K and V tensors of the fixture.
 pub const TENSORS: [&str; 12] = [
-    "layers.0.k", "layers.0.v", "layers.1.k", "layers.1.v", "layers.2.k", "layers.2.v",
-    "layers.14.k", "layers.14.v", "layers.15.k", "layers.15.v", "layers.16.k", "layers.16.v",
+    "layers.0.k",
+    "layers.0.v",
+    "layers.1.k",
+    "layers.1.v",
+    "layers.2.k",
+    "layers.2.v",
+    "layers.14.k",
+    "layers.14.v",
+    "layers.15.k",
+    "layers.15.v",
+    "layers.16.k",
+    "layers.16.v",
 ];

@@ -5,6 +5,7 @@
 //! listed with their reasons.
 
 use std::collections::BTreeMap;
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -54,45 +55,73 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
-/// Runs the tests on an instrumented build and returns the report in lcov's format.
+/// Runs the tests on instrumented builds and returns the reports in lcov's format, one after the other.
 fn measure(workspace: &Workspace) -> Result<String> {
     tools::ensure(&tools::BUILD.iter().chain(tools::TEST).collect::<Vec<_>>())?;
     if !succeeds(&mut cargo(["llvm-cov", "--version"])) {
         show(&mut cargo(["install", "cargo-llvm-cov", "--locked"]))?;
     }
-    let llvm = llvm_tools()?;
+    let llvm = LlvmTools::find()?;
+    let folder = workspace.target.join("coverage");
     let llvm_cov = |arguments: &[&str]| -> Command {
         let mut command = cargo(["llvm-cov"]);
-        command.args(arguments).envs(llvm.iter().map(|(name, tool)| (name, tool)));
+        command.args(arguments).env("CARGO_LLVM_COV_TARGET_DIR", &folder);
+        command.env("LLVM_COV", &llvm.cov).env("LLVM_PROFDATA", &llvm.profdata);
         command
     };
     show(&mut llvm_cov(&["clean", "--workspace"]))?;
     show(&mut llvm_cov(&["test", "--no-report", "--package=kakeyaturbo"]))?;
-    show(&mut llvm_cov(&["test", "--no-report", "--package=ffi-tests", "--test=all", "--", "contract"]))?;
-    let report = workspace.target.join("coverage.lcov");
+    show(&mut llvm_cov(&[
+        "test",
+        "--no-report",
+        "--package=ffi-tests",
+        "--test=all",
+        "--",
+        "contract",
+        "version",
+    ]))?;
+    let report = folder.join("rust.lcov");
     show(llvm_cov(&["report", "--lcov", "--output-path"]).arg(&report))?;
-    fs::read_to_string(&report).with_context(|| format!("cannot read {}", report.display()))
+    let rust = fs::read_to_string(&report).with_context(|| format!("cannot read {}", report.display()))?;
+
+    // The C programs ran in the library that CMake installs, which cargo does not know. It needs a report of its own:
+    // in a common one, functions of the C API that the Rust tests never call hide those that the C programs call.
+    let entries = fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let profile = paths.find(|path| path.extension().is_some_and(|extension| extension == "profdata"));
+    let profile = profile.with_context(|| format!("no profile in {}", folder.display()))?;
+    let mut export = command(&llvm.cov, ["export", "--format=lcov", "--instr-profile"]);
+    let library = format!("{DLL_PREFIX}kakeyaturbo{DLL_SUFFIX}");
+    export.arg(profile).arg(folder.join("package/lib").join(library));
+    Ok(rust + &read(&mut export)?)
 }
 
-/// The variables that lead `cargo llvm-cov` to tools of the compiler's own LLVM version: none where the toolchain
-/// has them, else Debian's.
-fn llvm_tools() -> Result<Vec<(&'static str, String)>> {
-    let sysroot = read(&mut command("rustc", ["--print", "sysroot"]))?;
-    let version = read(&mut command("rustc", ["-vV"]))?;
-    let field = |name: &str| {
-        let value = version.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-        value.with_context(|| format!("`rustc -vV` does not say its {name}"))
-    };
-    let bin = Path::new(sysroot.trim()).join("lib/rustlib").join(field("host")?).join("bin");
-    if bin.join("llvm-cov").exists() && bin.join("llvm-profdata").exists() {
-        return Ok(Vec::new());
+/// The tools of the compiler's own LLVM version.
+struct LlvmTools {
+    cov: PathBuf,
+    profdata: PathBuf,
+}
+
+impl LlvmTools {
+    /// Those of the toolchain, or else of Debian.
+    fn find() -> Result<Self> {
+        let sysroot = read(&mut command("rustc", ["--print", "sysroot"]))?;
+        let version = read(&mut command("rustc", ["-vV"]))?;
+        let field = |name: &str| {
+            let value = version.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+            value.with_context(|| format!("`rustc -vV` does not say its {name}"))
+        };
+        let bin = Path::new(sysroot.trim()).join("lib/rustlib").join(field("host")?).join("bin");
+        let tools = Self { cov: bin.join("llvm-cov"), profdata: bin.join("llvm-profdata") };
+        if tools.cov.exists() && tools.profdata.exists() {
+            return Ok(tools);
+        }
+        let major = field("LLVM version")?.split('.').next().unwrap_or_default();
+        let (name, cov) = (format!("llvm-{major}"), format!("llvm-cov-{major}"));
+        let probe = Probe::Runs(&[&cov, "--version"]);
+        tools::ensure(&[&Tool { name: &name, probe, debian: &name, brew: "llvm" }])?;
+        Ok(Self { profdata: format!("llvm-profdata-{major}").into(), cov: cov.into() })
     }
-    let major = field("LLVM version")?.split('.').next().unwrap_or_default();
-    let (name, cov, profdata) =
-        (format!("llvm-{major}"), format!("llvm-cov-{major}"), format!("llvm-profdata-{major}"));
-    let probe = [cov.as_str(), "--version"];
-    tools::ensure(&[&Tool { name: &name, probe: Probe::Runs(&probe), debian: &name, brew: "llvm" }])?;
-    Ok(vec![("LLVM_COV", cov), ("LLVM_PROFDATA", profdata)])
 }
 
 /// The line counts of the files below `root/src`, by path relative to `root`.

@@ -54,7 +54,7 @@ impl Workspace {
     /// When CMake or the compiler fails.
     pub fn install(&self, prefix: &Path) -> Result<()> {
         let build = self.target.join("package");
-        configure(&self.root, &build, &[])?;
+        configure(&self.root, &build, &["-DCMAKE_INSTALL_LIBDIR=lib".to_owned()])?;
         run(&mut command("cmake", [OsStr::new("--build"), build.as_os_str()]))?;
         if prefix.exists() {
             fs::remove_dir_all(prefix).with_context(|| format!("cannot empty {}", prefix.display()))?;
@@ -69,8 +69,7 @@ impl Workspace {
 /// # Errors
 /// When CMake fails.
 pub fn configure(source: &Path, build: &Path, definitions: &[String]) -> Result<()> {
-    let mut cmake =
-        command("cmake", ["-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_INSTALL_LIBDIR=lib"]);
+    let mut cmake = command("cmake", ["-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release"]);
     cmake.arg("-S").arg(source).arg("-B").arg(build).args(definitions);
     run(&mut cmake)
 }

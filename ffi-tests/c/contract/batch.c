@@ -48,6 +48,18 @@ static void without_the_last(void *opaque, kakeya_task task, void *state, size_t
     }
 }
 
+/* A runner that also calls tasks and workers which are not there. */
+static void with_strays(void *opaque, kakeya_task task, void *state, size_t n_tasks, size_t n_workers) {
+    (void)opaque;
+    task(state, n_tasks, 0);
+    task(state, (size_t)-1, 0);
+    task(state, 0, n_workers);
+    task(state, 0, (size_t)-1);
+    for (size_t index = 0; index < n_tasks; index++) {
+        task(state, index, index % n_workers);
+    }
+}
+
 typedef struct {
     fixture f;
     kakeya_workspace *workspaces[WORKERS];
@@ -130,6 +142,8 @@ static void equals_single_calls(batch *b, kakeya_runner runner, void *opaque) {
 
 static void failures_stay_alone(batch *b) {
     int calls = 0;
+    size_t length = 0;
+    char message[240];
     b->encode[3].dst_cap = 8;
     b->x[5][0] = 0.0f / (b->x[5][1] - b->x[5][1] + 0.0f);
     CHECK_STATUS(KAKEYA_ERR_DST_TOO_SMALL, encode_all(b, with_threads, &calls));
@@ -139,6 +153,9 @@ static void failures_stay_alone(batch *b) {
         CHECK((b->results[i].message[0] == '\0') == (expected == KAKEYA_OK));
         CHECK(memchr(b->results[i].message, 0, sizeof b->results[i].message) != NULL);
     }
+    /* The message of the call is that of the first failure, whichever thread it happened on. */
+    CHECK_OK(kakeya_last_error_message(message, sizeof message, &length));
+    CHECK(strcmp(message, b->results[3].message) == 0);
     b->encode[3].dst_cap = CAP;
     fill(b->x[5], VALUES, 5);
 
@@ -150,7 +167,8 @@ static void failures_stay_alone(batch *b) {
     b->decode[7].src_len += 1;
 }
 
-static void runners_that_do_less(batch *b) {
+static void other_runners(batch *b) {
+    CHECK_OK(encode_all(b, with_strays, NULL));
     CHECK_STATUS(KAKEYA_ERR_NOT_RUN, encode_all(b, without_the_last, NULL));
     for (size_t i = 0; i < ITEMS; i++) {
         CHECK_STATUS(i + 1 == ITEMS ? KAKEYA_ERR_NOT_RUN : KAKEYA_OK, b->results[i].status);
@@ -161,6 +179,22 @@ static void runners_that_do_less(batch *b) {
                               sizeof b->results[0]) != KAKEYA_OK);
 }
 
+/* Results may be older and smaller, down to status and size. */
+static void small_results(batch *b) {
+    enum { SIZE = offsetof(kakeya_batch_result, message) };
+    unsigned char *small = take((size_t)ITEMS * SIZE);
+    CHECK_OK(kakeya_encode_batch(b->f.codec, b->workspaces, WORKERS, b->encode, ITEMS, NULL, NULL,
+                                 (kakeya_batch_result *)(void *)small, SIZE));
+    for (size_t i = 0; i < ITEMS; i++) {
+        uint64_t bytes = 0;
+        memcpy(&bytes, small + i * SIZE + offsetof(kakeya_batch_result, bytes), sizeof bytes);
+        CHECK(bytes == b->decode[i].src_len);
+    }
+    free(small);
+    CHECK_STATUS(KAKEYA_ERR_BAD_SHAPE, kakeya_encode_batch(b->f.codec, b->workspaces, WORKERS, b->encode, ITEMS,
+                                                           NULL, NULL, b->results, SIZE - 1));
+}
+
 int main(void) {
     int calls = 0;
     batch *b = take(sizeof *b);
@@ -169,7 +203,8 @@ int main(void) {
     equals_single_calls(b, with_threads, &calls);
     CHECK(calls == 2);
     failures_stay_alone(b);
-    runners_that_do_less(b);
+    other_runners(b);
+    small_results(b);
     close_batch(b);
     free(b);
     return check_report();

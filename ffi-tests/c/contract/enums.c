@@ -75,6 +75,9 @@ static void cpu_tiers(void) {
     }
     CHECK(strcmp(kakeya_cpu_tier_name(KAKEYA_CPU_TIER_SCALAR), "scalar") == 0);
     CHECK(strcmp(kakeya_cpu_tier_name(KAKEYA_CPU_TIER_BEST), "best") == 0);
+    CHECK(strcmp(kakeya_cpu_tier_name(KAKEYA_CPU_TIER_AVX2), "avx2") == 0);
+    CHECK(strcmp(kakeya_cpu_tier_name(KAKEYA_CPU_TIER_AVX512), "avx512") == 0);
+    CHECK(strcmp(kakeya_cpu_tier_name(KAKEYA_CPU_TIER_NEON), "neon") == 0);
     CHECK(strcmp(kakeya_cpu_tier_name(0xffffffffu), "unknown") == 0);
 }
 
@@ -105,6 +108,8 @@ static void numbers_out_of_range(void) {
     f.params.kmeans_iters = 0;
     CHECK_STATUS(KAKEYA_ERR_BAD_PARAM, create(&f));
     f.params.kmeans_iters = 10;
+    f.params.max_abs_error = -0.5f;
+    CHECK_STATUS(KAKEYA_ERR_BAD_PARAM, create(&f));
     f.params.max_abs_error = 0.5f;
     CHECK_STATUS(KAKEYA_ERR_BAD_PARAM, create(&f));
     f.params.max_abs_error = 0.0f;

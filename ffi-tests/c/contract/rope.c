@@ -35,6 +35,7 @@ static void rule_round_trip(uint32_t rule) {
     float near[VALUES];
     float far[VALUES];
     float y[VALUES];
+    uint8_t protect[ROWS] = {0};
     int32_t near_positions[ROWS];
     int32_t far_positions[ROWS];
     unsigned char block[16384];
@@ -42,6 +43,7 @@ static void rule_round_trip(uint32_t rule) {
     frequencies(inv_freq);
     fixture_defaults(&f, KAKEYA_PRESET_TURBO, DIM);
     f.params.bits = 8.0f;
+    f.params.max_protected = 1;
     f.segment.rope = rule;
     f.segment.n_rot = N_ROT;
     f.segment.inv_freq = inv_freq;
@@ -64,6 +66,8 @@ static void rule_round_trip(uint32_t rule) {
     CHECK_STATUS(KAKEYA_ERR_NULL_POINTER,
                  kakeya_encode(f.codec, f.workspace, &rows, block, sizeof block, &length));
     rows.positions = near_positions;
+    protect[11] = 1;
+    rows.protect = protect;
     CHECK_OK(kakeya_encode(f.codec, f.workspace, &rows, block, sizeof block, &length));
 
     const kakeya_view_mut view_mut = view_mut_of(y, DIM);
@@ -72,10 +76,13 @@ static void rule_round_trip(uint32_t rule) {
     rows_mut.positions = near_positions;
     CHECK_OK(kakeya_decode(f.codec, f.workspace, block, length, &rows_mut));
     CHECK(relative_error(near, y, VALUES) < 2e-4);
+    CHECK(memcmp(near + (size_t)11 * DIM, y + (size_t)11 * DIM, DIM * sizeof *y) == 0);
     rows_mut.positions = far_positions;
     CHECK_OK(kakeya_decode(f.codec, f.workspace, block, length, &rows_mut));
     CHECK(relative_error(far, y, VALUES) < 2e-4);
     CHECK(relative_error(near, y, VALUES) > 0.1);
+    /* A row that was stored raw is turned too, with no more error than rounding. */
+    CHECK(relative_error(far + (size_t)11 * DIM, y + (size_t)11 * DIM, DIM) < 1e-12);
 
     /* A row range takes the positions of its own rows. */
     const kakeya_view_mut one_view = view_mut_of(plain, DIM);

@@ -37,10 +37,12 @@ programs! {
     null_pointers
     rope
     round_trip
+    row_rules
     skeleton
     status
     struct_size
     untouched_outputs
+    workspaces
 }
 
 #[test]

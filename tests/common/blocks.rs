@@ -1,0 +1,102 @@
+//! Blocks of contiguous f32 rows, for tests that are about something other than views.
+
+use kakeyaturbo::dtype::Elements;
+use kakeyaturbo::layout::{Layout, View};
+use kakeyaturbo::{Codec, Objective, Params, Result, Rows, RowsMut, Settings, Skeleton, Tier, Workspace};
+use std::cell::Cell;
+use std::sync::Arc;
+
+pub const OBJECTIVES: [Objective; 3] = [Objective::Mse, Objective::InnerProduct, Objective::LInf];
+
+/// Bytes of a block's header.
+pub const HEADER_BYTES: usize = 92;
+
+/// What goes with the rows of a block.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Side<'a> {
+    pub positions: Option<&'a [i32]>,
+    pub weights: Option<&'a [f32]>,
+    pub protect: Option<&'a [u8]>,
+}
+
+/// A codec for plain rows of `dim` coordinates, on the best tier.
+pub fn codec(settings: Settings, objective: Objective, dim: usize) -> Codec {
+    of_layout(settings, objective, Layout::plain(dim).unwrap(), None)
+}
+
+/// A codec whose blocks share `skeleton`.
+pub fn shared(settings: Settings, objective: Objective, skeleton: Skeleton) -> Codec {
+    of_layout(settings, objective, Layout::plain(skeleton.dim()).unwrap(), Some(skeleton))
+}
+
+pub fn of_layout(
+    settings: Settings,
+    objective: Objective,
+    layout: Layout,
+    skeleton: Option<Skeleton>,
+) -> Codec {
+    let params = Params::new(settings).unwrap();
+    Codec::new(params, objective, layout, skeleton.map(Arc::new), Tier::select(0).unwrap()).unwrap()
+}
+
+/// Calls `with` with views of the contiguous rows `[n, dim]`, one per segment.
+pub fn with_views<T>(layout: &Layout, rows: &mut [f32], with: impl FnOnce(&[View<'_>]) -> T) -> T {
+    let dim = layout.dim();
+    let n = rows.len() / dim;
+    if n == 0 {
+        return with(&[]);
+    }
+    let elements = Elements::F32(Cell::from_mut(rows).as_slice_of_cells());
+    let mut offset = 0;
+    let view = |segment: &kakeyaturbo::layout::Segment| {
+        let view = View::new(elements, offset, (n, segment.dim), (dim as isize, 1)).unwrap();
+        offset += segment.dim;
+        view
+    };
+    let views: Vec<View<'_>> = layout.segments().iter().map(view).collect();
+    with(&views)
+}
+
+/// The block of `rows`, encoded with a workspace of its own.
+pub fn encode(codec: &Codec, rows: &[f32], side: Side<'_>) -> Result<Vec<u8>> {
+    let n = rows.len() / codec.layout().dim();
+    let mut workspace = Workspace::new(codec, n)?;
+    let mut block = vec![0xA5; codec.encode_bound(n)?];
+    let size = with_views(codec.layout(), &mut rows.to_vec(), |views| {
+        let Side { positions, weights, protect } = side;
+        codec.encode(&mut workspace, &Rows { n, views, positions, weights, protect }, &mut block)
+    })?;
+    block.truncate(size);
+    Ok(block)
+}
+
+/// All rows of a block whose header can be trusted.
+pub fn decode(codec: &Codec, block: &[u8], positions: Option<&[i32]>) -> Result<Vec<f32>> {
+    let n = kakeyaturbo::verify(block)?.n_rows as usize;
+    let mut workspace = Workspace::new(codec, n)?;
+    let mut back = vec![f32::NAN; n * codec.layout().dim()];
+    with_views(codec.layout(), &mut back, |views| {
+        codec.decode(&mut workspace, block, &RowsMut { n, views, positions })
+    })?;
+    Ok(back)
+}
+
+/// Rows `first .. first + n` of a block. `workspace` is one of the codec for the rows of the block.
+pub fn decode_rows(
+    codec: &Codec,
+    workspace: &mut Workspace,
+    block: &[u8],
+    (first, n): (usize, usize),
+    positions: Option<&[i32]>,
+) -> Result<Vec<f32>> {
+    let mut back = vec![f32::NAN; n * codec.layout().dim()];
+    with_views(codec.layout(), &mut back, |views| {
+        codec.decode_rows(workspace, block, first, &RowsMut { n, views, positions })
+    })?;
+    Ok(back)
+}
+
+/// The bits of values, to compare them exactly: NaN equals itself, and −0 is not 0.
+pub fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|x| x.to_bits()).collect()
+}

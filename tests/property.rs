@@ -1,0 +1,420 @@
+//! What holds for every block: any shape, any finite values, any settings.
+//!
+//! The cases are drawn from a fixed seed, so that a run can be repeated. `PROPTEST_CASES` and
+//! `PROPTEST_RNG_SEED` ask for more cases and for other ones.
+
+mod common;
+
+use common::blocks::{HEADER_BYTES, Side, bits, codec, decode, decode_rows, encode, of_layout, shared};
+use half::{bf16, f16};
+use kakeyaturbo::dtype::{Dtype, Elements};
+use kakeyaturbo::layout::{Layout, Segment, View};
+use kakeyaturbo::{
+    Codec, Fitter, Objective, Pairing, Params, Preset, Rope, Rows, RowsMut, Settings, Workspace, verify,
+};
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+use std::cell::Cell;
+
+fn config(cases: u32) -> ProptestConfig {
+    let set = |name| std::env::var_os(name).is_some();
+    let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    if !set("PROPTEST_CASES") {
+        config.cases = cases;
+    }
+    if !set("PROPTEST_RNG_SEED") {
+        config.rng_seed = RngSeed::Fixed(1);
+    }
+    config
+}
+
+/// How the values of a block are made.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    /// Any bit pattern of a finite number.
+    AnyBits,
+    /// Normal values times a power of two.
+    Normal(i32),
+    Zero,
+    Constant(f32),
+    /// All rows equal.
+    Duplicates,
+    /// Ordinary values, a few of them enormous or subnormal, and some rows of zeros.
+    Mixed,
+}
+
+fn finite() -> impl Strategy<Value = f32> {
+    prop::num::f32::POSITIVE
+        | prop::num::f32::NEGATIVE
+        | prop::num::f32::NORMAL
+        | prop::num::f32::SUBNORMAL
+        | prop::num::f32::ZERO
+}
+
+fn kind() -> impl Strategy<Value = Kind> {
+    prop_oneof![
+        2 => Just(Kind::AnyBits),
+        3 => (-150..120_i32).prop_map(Kind::Normal),
+        1 => Just(Kind::Zero),
+        1 => finite().prop_map(Kind::Constant),
+        1 => Just(Kind::Duplicates),
+        3 => Just(Kind::Mixed),
+    ]
+}
+
+fn rows(kind: Kind, n: usize, d: usize, seed: u64) -> Vec<f32> {
+    let normal = common::normal(n * d, seed);
+    match kind {
+        // The exponent 255 is that of infinities and NaN; take 127 in its place.
+        Kind::AnyBits => normal
+            .iter()
+            .map(|x| x.to_bits().wrapping_mul(0x9E37_79B9))
+            .map(|bits| f32::from_bits(if bits >> 23 & 0xFF == 0xFF { bits ^ 0x4000_0000 } else { bits }))
+            .collect(),
+        Kind::Normal(exponent) => {
+            normal.iter().map(|x| (f64::from(*x) * f64::from(exponent).exp2()) as f32).collect()
+        }
+        Kind::Zero => vec![0.0; n * d],
+        Kind::Constant(value) => vec![value; n * d],
+        Kind::Duplicates => normal[..d].repeat(n),
+        Kind::Mixed => normal
+            .iter()
+            .enumerate()
+            .map(|(i, &x)| match (i / d % 5, (i as u64 ^ seed) % 97) {
+                (3, _) => 0.0,
+                (_, 0) => x * 1e37,
+                (_, 1) => x * 1e-42,
+                _ => x,
+            })
+            .collect(),
+    }
+}
+
+fn objective() -> impl Strategy<Value = Objective> {
+    prop_oneof![Just(Objective::Mse), Just(Objective::InnerProduct), Just(Objective::LInf)]
+}
+
+fn settings() -> impl Strategy<Value = Settings> {
+    let preset = prop_oneof![Just(Preset::Turbo), Just(Preset::Kakeya)];
+    let ratio = prop_oneof![Just(1.0_f32), 0.3..1.0_f32];
+    let centres = prop_oneof![Just(0_u32), 1..20_u32, Just(256)];
+    (preset, 1..=8_u8, ratio, prop_oneof![Just(0_u32), 1..40_u32], centres, any::<u64>(), any::<bool>())
+        .prop_map(|(preset, bits, variance_ratio, max_rank, kmeans_k, seed, checksum)| Settings {
+            preset,
+            bits: f32::from(bits),
+            variance_ratio,
+            max_rank,
+            kmeans_k,
+            kmeans_iters: 3,
+            seed,
+            checksum,
+            ..Settings::default()
+        })
+}
+
+/// `None`, all zero, or a mixture of 0 and positive weights.
+fn weights(n: usize, seed: u64) -> Option<Vec<f32>> {
+    match seed % 4 {
+        0 => None,
+        1 => Some(vec![0.0; n]),
+        _ => Some((0..n).map(|i| [0.0, 1.0, 0.25, 7.0][(i as u64 * 7 + seed) as usize % 4]).collect()),
+    }
+}
+
+/// The error that a certificate is about, of f32 rows; `inverse_gain` per coordinate is 1.
+fn measured(objective: Objective, rows: &[f32], back: &[f32], d: usize, weights: Option<&[f32]>) -> f64 {
+    if objective == Objective::LInf {
+        return common::largest_error(rows, back);
+    }
+    let (mut squared, mut energy) = (0.0, 0.0);
+    for (i, (x, y)) in rows.chunks(d).zip(back.chunks(d)).enumerate() {
+        let weight = f64::from(weights.map_or(1.0, |weights| weights[i]));
+        squared +=
+            weight * x.iter().zip(y).map(|(&x, &y)| (f64::from(x) - f64::from(y)).powi(2)).sum::<f64>();
+        energy += weight * common::energy(x);
+    }
+    if energy > 0.0 { squared / energy } else { 0.0 }
+}
+
+/// Encodes twice and decodes, and checks all that holds for rows of f32 in one segment.
+fn round_trip(codec: &Codec, rows: &[f32], weights: Option<&[f32]>, exact_bound: bool) -> Vec<f32> {
+    let d = codec.layout().dim();
+    let n = rows.len() / d;
+    let side = Side { weights, ..Side::default() };
+    let block = encode(codec, rows, side).unwrap();
+    assert_eq!(encode(codec, rows, side).unwrap(), block, "the same bytes again");
+    let bound = codec.encode_bound(n).unwrap();
+    assert!(if exact_bound { block.len() == bound } else { block.len() <= bound });
+    let header = verify(&block).unwrap();
+    assert_eq!((header.bytes as usize, header.n_rows as usize), (block.len(), n));
+
+    let back = decode(codec, &block, None).unwrap();
+    assert!(back.iter().all(|x| x.is_finite()), "a decoded value is not finite");
+    let (certified, measured) =
+        (header.certified_error, measured(codec.objective(), rows, &back, d, weights));
+    // The encoder may measure before the last roundings of binary32, some 1e-7 of the row: an error whose square
+    // is the relative error moves that by twice its own size times theirs.
+    let rounding = if codec.objective() == Objective::LInf { 0.0 } else { 1e-6 * measured.sqrt() + 1e-12 };
+    assert!(
+        (certified - measured).abs() <= 1e-4 * measured + rounding,
+        "certified {certified}, measured {measured}"
+    );
+
+    // Every row, every beginning and every end.
+    let ranges = (0..n).flat_map(|i| [(i, 1), (0, i), (i, n - i)]);
+    let mut workspace = Workspace::new(codec, n).unwrap();
+    for (first, count) in ranges {
+        let part = decode_rows(codec, &mut workspace, &block, (first, count), None).unwrap();
+        assert_eq!(bits(&part), bits(&back[first * d..(first + count) * d]), "{count} rows from {first}");
+    }
+    back
+}
+
+proptest! {
+    #![proptest_config(config(400))]
+
+    #[test]
+    fn any_block_round_trips(
+        (n, d) in (1..=40_usize, prop_oneof![1..=600_usize, 1..=8_usize]),
+        kind in kind(),
+        settings in settings(),
+        objective in objective(),
+        seed in any::<u64>(),
+    ) {
+        let rows = rows(kind, n, d, seed);
+        let weights = weights(n, seed);
+        let codec = codec(settings.clone(), objective, d);
+        let turbo = settings.preset == Preset::Turbo;
+        let back = round_trip(&codec, &rows, weights.as_deref(), turbo);
+        if turbo {
+            for (i, (x, back)) in rows.chunks(d).zip(back.chunks(d)).enumerate() {
+                let zero = x.iter().all(|&x| x == 0.0);
+                assert!(!zero || back.iter().all(|&x| x == 0.0), "row {i} of zeros");
+                let alone = encode(&codec, x, Side::default()).unwrap();
+                let alone = decode(&codec, &alone, None).unwrap();
+                assert_eq!(bits(&alone), bits(back), "row {i} in a block of its own");
+            }
+        }
+    }
+
+    #[test]
+    fn any_shared_skeleton_serves_any_block(
+        (n, d) in (1..=20_usize, 1..=100_usize),
+        (fitted, coded) in (kind(), kind()),
+        settings in settings(),
+        objective in objective(),
+        seed in any::<u64>(),
+    ) {
+        let settings = Settings { preset: Preset::Kakeya, ..settings };
+        let mut fitter = Fitter::new(d, &Params::new(settings.clone()).unwrap()).unwrap();
+        fitter.add(&rows(fitted, 50, d, seed ^ 1), &[1.0; 50]);
+        let codec = shared(settings, objective, fitter.finish().unwrap().0);
+        round_trip(&codec, &rows(coded, n, d, seed), weights(n, seed).as_deref(), true);
+    }
+
+    /// A power of two multiplies the decoded row exactly. (The range keeps both rows away from subnormals.)
+    #[test]
+    fn turbo_scales_by_powers_of_two(
+        d in 1..=600_usize,
+        bits in 1..=8_u8,
+        objective in objective(),
+        from in -40..40_i32,
+        shift in -60..60_i32,
+        seed in any::<u64>(),
+    ) {
+        let settings = Settings { preset: Preset::Turbo, bits: f32::from(bits), ..Settings::default() };
+        let codec = codec(settings, objective, d);
+        let (from, factor) = (2_f32.powi(from), 2_f32.powi(shift));
+        let row: Vec<f32> = common::normal(d, seed).iter().map(|x| x * from).collect();
+        let scaled: Vec<f32> = row.iter().map(|x| x * factor).collect();
+        let back = |row: &[f32]| decode(&codec, &encode(&codec, row, Side::default()).unwrap(), None).unwrap();
+        let expected: Vec<f32> = back(&row).iter().map(|x| x * factor).collect();
+        prop_assert_eq!(common::blocks::bits(&back(&scaled)), common::blocks::bits(&expected));
+    }
+
+    #[test]
+    fn any_layout_round_trips(
+        segments in prop::collection::vec(segment(), 1..=5),
+        n in 1..=20_usize,
+        settings in settings(),
+        objective in objective(),
+        seed in any::<u64>(),
+    ) {
+        layout_round_trip(&segments, n, &settings, objective, seed);
+    }
+}
+
+/// A segment and the tensor that it lies in.
+#[derive(Debug, Clone)]
+struct Placed {
+    segment: Segment,
+    dtype: Dtype,
+    /// Columns before rows.
+    transposed: bool,
+    /// Rows from the last to the first.
+    backward: bool,
+    /// Elements between neighbours.
+    gap: usize,
+}
+
+fn segment() -> impl Strategy<Value = Placed> {
+    let dtype = || prop_oneof![Just(Dtype::F32), Just(Dtype::F16), Just(Dtype::Bf16)];
+    let rope = prop::option::of((any::<bool>(), 0..=64_usize));
+    let gain = prop_oneof![Just(1.0_f32), 0.01..100.0_f32];
+    (1..=128_usize, gain, dtype(), dtype(), rope, any::<(bool, bool)>(), 0..3_usize).prop_map(
+        |(dim, gain, raw_dtype, dtype, rope, (transposed, backward), gap)| {
+            let rope = rope.map(|(neox, pairs)| Rope {
+                pairing: if neox { Pairing::Neox } else { Pairing::Interleaved },
+                inv_freq: (0..pairs.min(dim / 2)).map(|i| 1e4_f32.powf(-(i as f32) / 64.0)).collect(),
+            });
+            Placed { segment: Segment { dim, gain, raw_dtype, rope }, dtype, transposed, backward, gap }
+        },
+    )
+}
+
+/// The memory of a tensor.
+#[derive(Debug, Clone)]
+enum Memory {
+    F32(Vec<f32>),
+    F16(Vec<f16>),
+    Bf16(Vec<bf16>),
+}
+
+impl Memory {
+    fn new(dtype: Dtype, values: &[f32]) -> Self {
+        match dtype {
+            Dtype::F32 => Self::F32(values.to_vec()),
+            Dtype::F16 => Self::F16(values.iter().map(|&x| f16::from_f32(x)).collect()),
+            Dtype::Bf16 => Self::Bf16(values.iter().map(|&x| bf16::from_f32(x)).collect()),
+        }
+    }
+
+    fn elements(&mut self) -> Elements<'_> {
+        match self {
+            Self::F32(values) => Elements::F32(Cell::from_mut(&mut values[..]).as_slice_of_cells()),
+            Self::F16(values) => Elements::F16(Cell::from_mut(&mut values[..]).as_slice_of_cells()),
+            Self::Bf16(values) => Elements::Bf16(Cell::from_mut(&mut values[..]).as_slice_of_cells()),
+        }
+    }
+
+    /// The values as they lie in memory, widened.
+    fn values(&self) -> Vec<f32> {
+        match self {
+            Self::F32(values) => values.clone(),
+            Self::F16(values) => values.iter().map(|x| x.to_f32()).collect(),
+            Self::Bf16(values) => values.iter().map(|x| x.to_f32()).collect(),
+        }
+    }
+}
+
+impl Placed {
+    /// Base and strides of `n` rows, and how many elements they span.
+    fn place(&self, n: usize) -> (usize, (isize, isize), usize) {
+        let step = 1 + self.gap;
+        let (row, col) = if self.transposed { (step, step * n) } else { (step * self.segment.dim, step) };
+        let len = (n - 1) * row + (self.segment.dim - 1) * col + 1;
+        if self.backward {
+            ((n - 1) * row, (-(row as isize), col as isize), len)
+        } else {
+            (0, (row as isize, col as isize), len)
+        }
+    }
+
+    fn view<'a>(&self, memory: &'a mut Memory, n: usize) -> View<'a> {
+        let (base, strides, _) = self.place(n);
+        View::new(memory.elements(), base, (n, self.segment.dim), strides).unwrap()
+    }
+}
+
+/// Decodes `count` rows from `first` on into fresh tensors; returns the values of each, in logical order.
+fn decode_layout(
+    codec: &Codec,
+    segments: &[Placed],
+    block: &[u8],
+    (first, count): (usize, usize),
+    positions: &[i32],
+) -> Vec<Vec<f32>> {
+    let fresh = |placed: &Placed| Memory::new(placed.dtype, &vec![f32::NAN; placed.place(count).2]);
+    let mut memories: Vec<Memory> = segments.iter().map(fresh).collect();
+    let n = verify(block).unwrap().n_rows as usize;
+    {
+        let views: Vec<View<'_>> =
+            segments.iter().zip(&mut memories).map(|(placed, memory)| placed.view(memory, count)).collect();
+        let rows = RowsMut { n: count, views: &views[..], positions: Some(&positions[first..first + count]) };
+        codec.decode_rows(&mut Workspace::new(codec, n).unwrap(), block, first, &rows).unwrap();
+    }
+    let logical = |(placed, memory): (&Placed, &Memory)| {
+        let (base, (row, col), len) = placed.place(count);
+        let values = memory.values();
+        let at = |r: usize, c: usize| base.checked_add_signed(r as isize * row + c as isize * col).unwrap();
+        let written: Vec<usize> =
+            (0..count).flat_map(|r| (0..placed.segment.dim).map(move |c| at(r, c))).collect();
+        for i in (0..len).filter(|i| placed.gap > 0 && i % (placed.gap + 1) != 0) {
+            assert!(values[i].is_nan(), "an element between those of the view was written");
+        }
+        written.into_iter().map(|i| values[i]).collect()
+    };
+    segments.iter().zip(&memories).map(logical).collect()
+}
+
+fn layout_round_trip(segments: &[Placed], n: usize, settings: &Settings, objective: Objective, seed: u64) {
+    let protected = seed as usize % (n + 1);
+    let settings = Settings { max_protected: protected, ..settings.clone() };
+    let layout = Layout::new(segments.iter().map(|placed| placed.segment.clone()).collect()).unwrap();
+    let raw_bytes = layout.raw_row_bytes();
+    let codec = of_layout(settings.clone(), objective, layout, None);
+    let mut memories: Vec<Memory> = segments
+        .iter()
+        .zip(seed..)
+        .map(|(placed, seed)| Memory::new(placed.dtype, &common::normal(placed.place(n).2, seed)))
+        .collect();
+    let given = memories.clone();
+    let positions: Vec<i32> = (0..n as i32).map(|i| i * 37 + (seed % 100_000) as i32).collect();
+    let protect: Vec<u8> = (0..n).map(|i| u8::from(i % 2 == 0 && i / 2 < protected)).collect();
+    let weights = weights(n, seed);
+    let bound = codec.encode_bound(n).unwrap();
+    let mut block = vec![0; bound];
+    let size = {
+        let views: Vec<View<'_>> =
+            segments.iter().zip(&mut memories).map(|(placed, memory)| placed.view(memory, n)).collect();
+        let rows = Rows {
+            n,
+            views: &views[..],
+            positions: Some(&positions),
+            weights: weights.as_deref(),
+            protect: Some(&protect),
+        };
+        codec.encode(&mut Workspace::new(&codec, n).unwrap(), &rows, &mut block).unwrap()
+    };
+    assert!(if settings.preset == Preset::Turbo { size == bound } else { size <= bound });
+    assert!(size >= HEADER_BYTES + 2 * n + protected * raw_bytes);
+    let header = codec.verify(&block[..size]).unwrap();
+    assert_eq!(header.n_protected as usize, protect.iter().filter(|&&flag| flag != 0).count());
+
+    let back = decode_layout(&codec, segments, &block, (0, n), &positions);
+    for (first, count) in (0..n).flat_map(|i| [(i, 1), (i, n - i)]) {
+        let part = decode_layout(&codec, segments, &block, (first, count), &positions);
+        for ((placed, part), back) in segments.iter().zip(&part).zip(&back) {
+            let dim = placed.segment.dim;
+            assert_eq!(
+                bits(part),
+                bits(&back[first * dim..(first + count) * dim]),
+                "{count} rows from {first}"
+            );
+        }
+    }
+    for ((placed, back), memory) in segments.iter().zip(&back).zip(&given) {
+        let (base, (row, col), _) = placed.place(n);
+        let values = memory.values();
+        assert!(back.iter().all(|x| x.is_finite()));
+        for (r, _) in protect.iter().enumerate().filter(|(_, flag)| **flag != 0) {
+            for (c, &back) in back[r * placed.segment.dim..][..placed.segment.dim].iter().enumerate() {
+                let x = values[base.checked_add_signed(r as isize * row + c as isize * col).unwrap()];
+                // Through the type of raw rows and that of the tensor, which may be the coarser ones.
+                let raw = Memory::new(placed.dtype, &Memory::new(placed.segment.raw_dtype, &[x]).values())
+                    .values()[0];
+                assert_eq!(back.to_bits(), raw.to_bits(), "row {r} is stored raw");
+            }
+        }
+    }
+}
