@@ -70,7 +70,7 @@ pub use distortion::{Distortion, InnerProduct, LInf, MSE, NormMode};
 pub use error::{Error, PanicText, Result};
 pub use format::FORMAT_VERSION;
 pub use format::block::Header;
-pub use params::{NanPolicy, Params, Preset, Settings};
+pub use params::{NanPolicy, Params, Preset, RateControl, Settings};
 pub use rope::{Pairing, Rope};
 pub use simd::Tier;
 pub use skeleton::{FitReport, Fitter, Reach, Skeleton};

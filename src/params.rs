@@ -13,6 +13,8 @@ pub enum Preset {
     Turbo,
     /// PCA, K-means, rotation, quantisation.
     Kakeya,
+    /// A shared skeleton of full rank, bits where the variance is.
+    Rdo,
 }
 
 impl Preset {
@@ -21,6 +23,7 @@ impl Preset {
         match self {
             Self::Turbo => 0,
             Self::Kakeya => 1,
+            Self::Rdo => 2,
         }
     }
 
@@ -29,13 +32,23 @@ impl Preset {
         match code {
             0 => Ok(Self::Turbo),
             1 => Ok(Self::Kakeya),
+            2 => Ok(Self::Rdo),
             got => Err(Error::BadParam {
                 what: "preset",
                 got: f64::from(got),
-                expected: "0 (turbo) or 1 (kakeya)",
+                expected: "0 (turbo), 1 (kakeya) or 2 (rdo)",
             }),
         }
     }
+}
+
+/// What fixes the rate of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateControl {
+    /// [`Settings::bits`]: a fixed number of bits per component.
+    Bits,
+    /// [`Settings::step`]: the error is fixed, the size follows the data. For [`Preset::Rdo`].
+    Step,
 }
 
 /// What to do with a row that contains NaN or infinity.
@@ -52,8 +65,14 @@ pub enum NanPolicy {
 pub struct Settings {
     /// Which stages are on.
     pub preset: Preset,
+    /// What fixes the rate.
+    pub rate_control: RateControl,
     /// Bits per coded component, an integer from 1 to 8.
     pub bits: f32,
+    /// Step of the uniform quantiser, in units of the rows; positive with [`RateControl::Step`].
+    pub step: f32,
+    /// Rows that are entropy-coded together, 1 to 65,535: the unit of random access.
+    pub rows_per_run: u32,
     /// Largest allowed absolute error with `LInf`; 0 = none asked.
     pub max_abs_error: f32,
     /// Share of the variance that a fitted basis must capture, in (0, 1].
@@ -78,7 +97,10 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             preset: Preset::Turbo,
+            rate_control: RateControl::Bits,
             bits: 4.0,
+            step: 0.0,
+            rows_per_run: 128,
             max_abs_error: 0.0,
             variance_ratio: 0.99,
             max_rank: 0,
@@ -109,6 +131,15 @@ impl Params {
             bits,
             "an integer from 1 to 8",
         )?;
+        let step = settings.step;
+        check("step", step >= 0.0 && step.is_finite(), step, "a finite number not below 0")?;
+        let stepped = settings.rate_control == RateControl::Step;
+        check("step", step.is_normal() == stepped, step, "positive with rate control step, 0 without")?;
+        let runs = settings.rows_per_run;
+        check("rows_per_run", (1..=65_535).contains(&runs), runs as f32, "an integer from 1 to 65535")?;
+        if stepped != (settings.preset == Preset::Rdo) {
+            return Err(Error::Unsupported { what: "this rate control", why: "rdo takes a step, the others bits" });
+        }
         let bound = settings.max_abs_error;
         check("max_abs_error", bound >= 0.0 && bound.is_finite(), bound, "a finite number not below 0")?;
         let ratio = settings.variance_ratio;

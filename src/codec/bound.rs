@@ -2,14 +2,23 @@
 
 use super::Codec;
 use crate::error::{Error, Result};
-use crate::format::block::{FLAG_CHECKSUM, FLAG_OWN_SKELETON, FLAG_POSITIONS, Header, Sections};
+use crate::format::block::{FLAG_CHECKSUM, FLAG_OWN_SKELETON, FLAG_POSITIONS, FLAG_RUNS, Header, Sections};
+
+const TOO_LARGE: Error = Error::OutOfRange { what: "the block" };
 
 impl Codec {
-    /// Size in bytes of the largest block of `n` rows: its exact size where blocks share a skeleton or have
-    /// none. Grows with `n`.
+    /// Size in bytes of the largest block of `n` rows: its exact size at fixed rate, where blocks share a
+    /// skeleton or have none. Grows with `n`.
     pub fn encode_bound(&self, n: usize) -> Result<usize> {
         let (rank, centres) = self.largest_skeleton(n);
-        self.header(n, rank, centres).map(|header| header.bytes as usize)
+        let header = self.header(n, rank, centres)?;
+        if self.stepper.is_none() {
+            return Ok(header.bytes as usize);
+        }
+        // At most what the rows take raw, with a position each.
+        let positions = if self.layout.needs_positions() { n.checked_mul(4) } else { Some(0) };
+        let raw = usize::try_from(header.to_raw(None).bytes).ok();
+        raw.zip(positions).and_then(|(raw, positions)| raw.checked_add(positions)).ok_or(TOO_LARGE)
     }
 
     /// The header of a block of `n` rows before it is encoded.
@@ -24,22 +33,28 @@ impl Codec {
             distortion: self.objective.code(),
             flags: flag(self.params.settings().checksum, FLAG_CHECKSUM)
                 | flag(self.skeleton.is_none(), FLAG_OWN_SKELETON)
-                | flag(self.layout.needs_positions(), FLAG_POSITIONS),
-            bits: self.params.bits(),
+                | flag(self.layout.needs_positions(), FLAG_POSITIONS)
+                | flag(self.stepper.is_some(), FLAG_RUNS),
+            bits: if self.stepper.is_some() { 0 } else { self.params.bits() },
             rank: rank as u16,
-            n_centres: n_centres as u32,
+            n_centres: n_centres as u16,
             n_rows: u32::try_from(n).map_err(|_| too_many)?,
             dim: self.layout.dim() as u32,
-            slots: self.params.settings().max_protected as u32,
+            rows_per_run: if self.stepper.is_some() { self.rows_per_run() as u16 } else { 0 },
+            slots: if self.stepper.is_some() { 0 } else { self.params.settings().max_protected as u32 },
             n_protected: 0,
             raw_row_bytes: self.layout.raw_row_bytes() as u32,
             payload_crc: 0,
             bytes: 0,
             certified_error: 0.0,
+            step: self.stepper.as_ref().map_or(0.0, |stepper| stepper.step),
+            first_position: 0,
             fingerprint: self.fingerprint,
         };
-        let sections = Sections::of(&header).ok_or(Error::OutOfRange { what: "the block" })?;
-        header.bytes = sections.raw.end as u64;
+        // With runs the size follows from the data.
+        if self.stepper.is_none() {
+            header.bytes = Sections::of(&header).ok_or(TOO_LARGE)?.raw.end as u64;
+        }
         Ok(header)
     }
 }

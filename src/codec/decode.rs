@@ -1,9 +1,13 @@
 //! The rows of a block, back into engine tensors.
 
 use super::row::{Kernel, RowCode, Scratch};
+use super::runs::RunReader;
+use super::stepped::Stepper;
 use super::{Codec, RowsMut, Workspace};
 use crate::error::{Error, Result};
-use crate::format::block::{FLAG_OWN_SKELETON, FLAG_POSITIONS, Header, Sections, UNUSED_SLOT};
+use crate::format::block::{
+    FLAG_OWN_SKELETON, FLAG_POSITIONS, FLAG_RAW, FLAG_RUNS, FLAG_WEIGHTS, HEADER_BYTES, Header, Sections, UNUSED_SLOT,
+};
 use crate::format::bytes::Fields;
 use crate::layout::Views;
 use crate::pack::unpack;
@@ -79,9 +83,9 @@ impl Codec {
             }
             _ => {}
         }
-        let shape = (usize::from(header.rank), header.n_centres as usize);
+        let shape = (usize::from(header.rank), usize::from(header.n_centres));
         workspace.check(self, rows.n, shape)?;
-        let Workspace { row, scratch, own, .. } = workspace;
+        let Workspace { row, scratch, own, runs, .. } = workspace;
         let kernel = match (self.skeleton.as_deref(), own) {
             (Some(skeleton), _) => self.shared_kernel(skeleton),
             (None, own) => {
@@ -95,7 +99,15 @@ impl Codec {
             }
         };
         let pass = Pass { codec: self, kernel, block, rows, first: range.start };
-        dispatch!(self.tier.level(), _token => pass.run(&mut row[..self.layout.dim()], scratch))
+        let row = &mut row[..self.layout.dim()];
+        match (&self.stepper, runs) {
+            _ if header.has(FLAG_RAW) => pass.restore(row),
+            (Some(stepper), Some(room)) => {
+                let values = &mut room.values[..shape.0];
+                dispatch!(self.tier.level(), _token => pass.run_stepped(stepper, row, values, scratch))
+            }
+            _ => dispatch!(self.tier.level(), _token => pass.run(row, scratch)),
+        }
     }
 }
 
@@ -134,10 +146,17 @@ impl<'a> Block<'a> {
 
     /// Row and position of a slot.
     fn slot(&self, slot: usize) -> (u32, i32) {
+        let listed = self.header.has(FLAG_POSITIONS);
+        if self.header.has(FLAG_RAW) {
+            // Every row has the slot of its own number.
+            let follows = self.header.first_position.wrapping_add(slot as i32);
+            let position = || Fields(&self.src[self.sections.slots.clone()][slot * 4..]).u32() as i32;
+            return (slot as u32, if listed { position() } else { follows });
+        }
         let len = self.header.slot_bytes();
         let mut fields = Fields(&self.src[self.sections.slots.clone()][slot * len..]);
         let row = fields.u32();
-        (row, if self.header.has(FLAG_POSITIONS) { fields.u32() as i32 } else { 0 })
+        (row, if listed { fields.u32() as i32 } else { 0 })
     }
 
     /// The slot of a row, if it is stored raw, or else the slot where it would be.
@@ -162,33 +181,50 @@ impl<'a> Block<'a> {
             let (got, want) = (start(&header.fingerprint), start(&codec.fingerprint));
             return Err(Error::WrongCodec { what: "fingerprint", got, want });
         }
-        // The fingerprint decides all of these: where one differs nevertheless, the header was forged.
-        let (rank, centres) = codec.largest_skeleton(header.n_rows as usize);
-        let ours =
-            codec.header(header.n_rows as usize, usize::from(header.rank), header.n_centres as usize)?;
-        let shared = !header.has(FLAG_OWN_SKELETON);
-        let shape = (usize::from(header.rank), header.n_centres as usize);
-        let fits = if shared { shape == (rank, centres) } else { shape.0 <= rank && shape.1 <= centres };
-        let same = Header {
-            n_protected: header.n_protected,
-            payload_crc: header.payload_crc,
-            certified_error: header.certified_error,
-            ..ours
+        // The fingerprint decides all but a few fields: where one differs nevertheless, the header was forged.
+        let n = header.n_rows as usize;
+        let shape = (usize::from(header.rank), usize::from(header.n_centres));
+        let (rank, centres) = codec.largest_skeleton(n);
+        let mut ours = codec.header(n, shape.0, shape.1)?;
+        let fits = match (header.has(FLAG_RAW), header.has(FLAG_OWN_SKELETON)) {
+            (true, _) => codec.stepper.is_some(),
+            (false, true) => shape.0 <= rank && shape.1 <= centres,
+            (false, false) => shape == (rank, centres),
         };
-        if fits && same.write() == header.write() {
+        if header.has(FLAG_RAW) {
+            ours = ours.to_raw(None);
+            (ours.first_position, ours.bytes) = (header.first_position, header.bytes);
+            ours.flags |= if codec.layout.needs_positions() { header.flags & FLAG_POSITIONS } else { 0 };
+        } else if header.has(FLAG_RUNS) {
+            (ours.slots, ours.bytes) = (header.slots, header.bytes);
+            ours.flags |= header.flags & FLAG_WEIGHTS;
+        }
+        ours.n_protected = header.n_protected;
+        ours.payload_crc = header.payload_crc;
+        ours.certified_error = header.certified_error;
+        // Compared as bytes, in which a NaN equals itself.
+        let mut bytes = [[0; HEADER_BYTES]; 2];
+        let lengths = [ours.write(&mut bytes[0]), header.write(&mut bytes[1])];
+        if fits && lengths[0] == lengths[1] && bytes[0] == bytes[1] {
             return Ok(());
         }
         Err(Error::Corrupt { what: "a header that its codec would not write", at: 0 })
     }
 
-    /// Scale, reach and centre of a row, checked.
+    /// Scale of a row, checked.
     #[inline(always)]
-    fn row_code(&self, row: usize, skeleton: &Skeleton) -> Result<RowCode> {
-        let mut scale = Fields(&self.src[self.sections.scales.clone()][2 * row..]);
-        let mut code = RowCode { scale: scale.u16(), ..RowCode::default() };
-        if scale::decode(code.scale).is_none() {
+    fn scale(&self, row: usize) -> Result<u16> {
+        let scale = Fields(&self.src[self.sections.scales.clone()][2 * row..]).u16();
+        if scale::decode(scale).is_none() {
             return Err(Error::Corrupt { what: "a scale", at: self.sections.scales.start + 2 * row });
         }
+        Ok(scale)
+    }
+
+    /// Reach and centre of a row, checked; its scale is left at 0.
+    #[inline(always)]
+    fn row_code(&self, row: usize, skeleton: &Skeleton) -> Result<RowCode> {
+        let mut code = RowCode::default();
         let centres = skeleton.n_centres();
         if centres > 0 {
             code.reach = self.src[self.sections.reaches.clone()][row];
@@ -228,13 +264,42 @@ impl<V: Views + ?Sized> Pass<'_, V> {
                 self.restore_raw(i, slot, row)?;
                 continue;
             }
-            let code = block.row_code(at, self.kernel.skeleton)?;
+            let code = RowCode { scale: block.scale(at)?, ..block.row_code(at, self.kernel.skeleton)? };
             let symbols = &mut scratch.symbols[..rank];
             unpack(stream, block.header.bits, at * rank, symbols);
             self.kernel.decode(code, symbols, &mut scratch.back, row);
             self.store(i, row)?;
         }
         Ok(())
+    }
+
+    #[inline(always)]
+    fn run_stepped(
+        &self,
+        stepper: &Stepper,
+        row: &mut [f32],
+        values: &mut [i32],
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let block = self.block;
+        let mut reader = RunReader::new(stepper, &block.header, &block.sections, block.src);
+        for i in 0..self.rows.n {
+            let at = self.first + i;
+            if let Ok(slot) = block.find_slot(at) {
+                self.restore_raw(i, slot, row)?;
+                continue;
+            }
+            reader.values(at, values)?;
+            let (step, code) = (reader.step(at)?, block.row_code(at, self.kernel.skeleton)?);
+            self.kernel.decode_stepped(stepper, step, code, values, &mut scratch.back, row);
+            self.store(i, row)?;
+        }
+        Ok(())
+    }
+
+    /// Restores rows of a block that is raw as a whole.
+    fn restore(&self, row: &mut [f32]) -> Result<()> {
+        (0..self.rows.n).try_for_each(|i| self.restore_raw(i, self.first + i, row))
     }
 
     /// Writes a decoded row: gains undone, rotary embedding applied.

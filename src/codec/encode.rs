@@ -1,6 +1,6 @@
 //! A block from the rows of engine tensors.
 
-use super::row::{Kernel, RowCode, RowError, Scratch, check_weights, peak};
+use super::row::{Kernel, RowCode, RowError, Scratch};
 use super::workspace::Own;
 use super::{Codec, Objective, Rows, Workspace};
 use crate::distortion::{Distortion, InnerProduct, LInf, MSE};
@@ -9,7 +9,6 @@ use crate::format::block::{FLAG_POSITIONS, HEADER_BYTES, Header, Sections};
 use crate::format::bytes::Section;
 use crate::layout::Views;
 use crate::pack::BitPacker;
-use crate::params::NanPolicy;
 use crate::skeleton::{fit_block, index_bits};
 use crc32fast::Hasher;
 use fearless_simd::dispatch;
@@ -42,7 +41,10 @@ impl Codec {
             return Err(Error::BadShape { what: "number of rows", got: 0, limit: 1 });
         }
         workspace.check(self, rows.n, self.largest_skeleton(rows.n))?;
-        rows.check(self)?;
+        rows.check(&self.layout)?;
+        if let Some(stepper) = &self.stepper {
+            return self.encode_runs::<R, V>(stepper, workspace, rows, dst);
+        }
         let Workspace { row, scratch, bytes, own, .. } = workspace;
         let row = &mut row[..dim];
         let kernel = match (self.skeleton.as_deref(), own) {
@@ -69,7 +71,7 @@ impl Codec {
         header.n_protected = tally.protected as u32;
         header.payload_crc = writer.finish();
         header.certified_error = tally.certificate(self.objective);
-        head.copy_from_slice(&header.write());
+        header.write(head);
         Ok(need)
     }
 
@@ -79,7 +81,7 @@ impl Codec {
         let block = &mut own.rows[..rows.n * dim];
         let weights = &mut own.weights[..rows.n];
         for (i, (to, weight)) in block.chunks_exact_mut(dim).zip(weights.iter_mut()).enumerate() {
-            if self.load(rows, i, row)? {
+            if self.assembly().load(rows, i, row)? {
                 to.fill(0.0);
                 *weight = 0.0;
             } else {
@@ -94,68 +96,6 @@ impl Codec {
         own.skeleton.assign(&fitted);
         own.rotation.resize(fitted.rank());
         Ok(())
-    }
-
-    /// Reads row `i` as the kernel sees it: rotary embedding undone, times the gains. Returns whether it is to
-    /// be stored raw; a row that cannot be coded is an error.
-    #[inline(always)]
-    pub(super) fn load<V: Views + ?Sized>(
-        &self,
-        rows: &Rows<'_, V>,
-        i: usize,
-        row: &mut [f32],
-    ) -> Result<bool> {
-        for (index, (offset, segment)) in self.layout.offsets().enumerate() {
-            let part = &mut row[offset..offset + segment.dim];
-            rows.read(index, i, part)?;
-            if let (Some(rope), Some(positions)) = (&segment.rope, rows.positions) {
-                rope.undo(positions[i], part);
-            }
-            if segment.gain != 1.0 {
-                part.iter_mut().for_each(|x| *x *= segment.gain);
-            }
-        }
-        let finite = peak(row).is_finite();
-        let protected = rows.protect.is_some_and(|protect| protect[i] != 0);
-        match self.params.settings().nan_policy {
-            _ if protected => Ok(true),
-            _ if finite => Ok(false),
-            NanPolicy::Raw => Ok(true),
-            NanPolicy::Reject => Err(Error::NotFinite { row: i }),
-        }
-    }
-}
-
-impl<V: Views + ?Sized> Rows<'_, V> {
-    /// Checks counts and weights against the layout.
-    pub(super) fn check(&self, codec: &Codec) -> Result<()> {
-        let lengths = [
-            ("number of positions", self.positions.map(<[i32]>::len)),
-            ("number of weights", self.weights.map(<[f32]>::len)),
-            ("number of protect flags", self.protect.map(<[u8]>::len)),
-        ];
-        for (what, len) in lengths {
-            if let Some(got) = len.filter(|&len| len != self.n) {
-                return Err(Error::BadShape { what, got, limit: self.n });
-            }
-        }
-        if codec.layout.needs_positions() && self.positions.is_none() {
-            return Err(Error::NullPointer { what: "positions, which a segment with RoPE needs," });
-        }
-        check_weights(self.weights.unwrap_or_default())
-    }
-
-    /// Row `i` of a segment, as it is in its tensor.
-    #[inline(always)]
-    fn read(&self, segment: usize, i: usize, part: &mut [f32]) -> Result<()> {
-        let view = self.views.view(segment, part.len())?;
-        view.ok_or(Error::NullPointer { what: "data of a view" })?.read(i, part);
-        Ok(())
-    }
-
-    #[inline(always)]
-    pub(super) fn weight(&self, i: usize) -> f32 {
-        self.weights.map_or(1.0, |weights| weights[i])
     }
 }
 
@@ -191,7 +131,7 @@ impl<'a> Writer<'a> {
             raw: split(sections.raw),
             packed_indices: BitPacker::default(),
             packed_symbols: BitPacker::default(),
-            widths: (index_bits(header.n_centres.max(1) as usize), header.bits),
+            widths: (index_bits(usize::from(header.n_centres).max(1)), header.bits),
             has_reaches: header.n_centres > 0,
             has_positions: header.has(FLAG_POSITIONS),
         }
@@ -238,7 +178,7 @@ impl<'a> Writer<'a> {
 
 /// What is summed over the rows of a block.
 #[derive(Debug, Default)]
-struct Tally {
+pub(super) struct Tally {
     energy: f64,
     squared: f64,
     absolute: f64,
@@ -247,19 +187,22 @@ struct Tally {
 
 impl Tally {
     #[inline(always)]
-    fn add(&mut self, weight: f32, error: RowError) {
+    pub fn add(&mut self, weight: f32, error: RowError) {
         self.energy += f64::from(weight) * error.energy;
         self.squared += f64::from(weight) * error.squared;
         self.absolute = self.absolute.max(error.absolute);
     }
 
-    fn certificate(&self, objective: Objective) -> f64 {
-        match objective {
+    /// What the header states; rounded up, so that the error is never larger.
+    pub fn certificate(&self, objective: Objective) -> f32 {
+        let exact = match objective {
             Objective::LInf => self.absolute,
             _ if self.energy > 0.0 => self.squared / self.energy,
             // Rows without energy, or without weight.
             _ => 0.0,
-        }
+        };
+        let rounded = exact as f32;
+        if f64::from(rounded) < exact { rounded.next_up() } else { rounded }
     }
 }
 
@@ -283,7 +226,7 @@ impl<V: Views + ?Sized> Pass<'_, V> {
         let bound = f64::from(self.codec.params.settings().max_abs_error);
         for i in 0..self.rows.n {
             let mut code = RowCode::default();
-            if self.codec.load(self.rows, i, row)? {
+            if self.codec.assembly().load(self.rows, i, row)? {
                 scratch.symbols.fill(0);
                 self.store_raw(i, row, bytes, writer, tally)?;
             } else {
@@ -313,13 +256,7 @@ impl<V: Views + ?Sized> Pass<'_, V> {
         }
         tally.protected += 1;
         writer.slot(i as u32, self.rows.positions.map(|positions| positions[i]));
-        for (index, (offset, segment)) in self.codec.layout.offsets().enumerate() {
-            let part = &mut row[offset..offset + segment.dim];
-            self.rows.read(index, i, part)?;
-            let bytes = &mut bytes[..segment.dim * segment.raw_dtype.size()];
-            segment.raw_dtype.write_le(part, bytes);
-            writer.raw.put(bytes);
-        }
+        self.codec.assembly().put_raw(self.rows, i, row, bytes, &mut writer.raw)?;
         Ok(())
     }
 }

@@ -1,10 +1,13 @@
 //! The codec: rows of engine tensors to blocks and back.
 
+mod assembly;
 mod bound;
 mod decode;
 mod encode;
 mod plain;
 mod row;
+mod runs;
+mod stepped;
 mod stream;
 mod workspace;
 
@@ -12,13 +15,16 @@ pub use decode::verify;
 pub use plain::{Codes, decode_block, encode_block};
 pub(crate) use row::unit_of;
 pub use stream::StreamFitter;
+use assembly::Assembly;
+use encode::Tally;
+use stepped::Stepper;
 pub use workspace::Workspace;
 
 use crate::distortion::{Distortion, InnerProduct, LInf, MSE};
 use crate::error::{Error, Result, try_reserve};
 use crate::format::FORMAT_VERSION;
 use crate::layout::Layout;
-use crate::params::{NanPolicy, Params, Preset};
+use crate::params::{NanPolicy, Params, Preset, RateControl};
 use crate::quantize::Quantizer;
 use crate::rope::Pairing;
 use crate::simd::Tier;
@@ -99,6 +105,8 @@ pub struct Codec {
     skeleton: Option<Arc<Skeleton>>,
     rotation: Rotation,
     quantizer: Quantizer,
+    /// The quantiser at a fixed step; `None` at fixed rate.
+    stepper: Option<Stepper>,
     /// Inverse gain of each coordinate.
     units: Vec<f32>,
     tier: Tier,
@@ -134,19 +142,34 @@ impl Codec {
                 });
             }
             (Preset::Kakeya, skeleton) => skeleton,
+            (Preset::Rdo, Some(skeleton)) if skeleton.rank() == dim && skeleton.variances().len() == dim => {
+                Some(skeleton)
+            }
+            (Preset::Rdo, Some(skeleton)) => {
+                return Err(Error::BadShape { what: "rank of the skeleton", got: skeleton.rank(), limit: dim });
+            }
+            (Preset::Rdo, None) => {
+                return Err(Error::Unsupported { what: "rdo without a skeleton", why: "its blocks share one" });
+            }
         };
         if let Some(skeleton) = skeleton.as_deref().filter(|skeleton| skeleton.dim() != dim) {
             return Err(Error::BadShape { what: "dim of the skeleton", got: skeleton.dim(), limit: dim });
         }
-        let rank = skeleton.as_deref().map_or(0, Skeleton::rank);
-        let rotation = Rotation::new(rank, params.settings().seed)?;
+        let rdo = params.settings().preset == Preset::Rdo;
+        // After a transform of full rank a rotation would only flatten what the transform has sorted.
+        let rotated = if rdo { 0 } else { skeleton.as_deref().map_or(0, Skeleton::rank) };
+        let rotation = Rotation::new(rotated, params.settings().seed)?;
+        let stepper = match skeleton.as_deref() {
+            Some(skeleton) if rdo => Some(Stepper::new(skeleton, params.settings().step)?),
+            _ => None,
+        };
         let mut units = try_reserve(dim, "the codec")?;
         for segment in layout.segments() {
             units.extend(std::iter::repeat_n(1.0 / segment.gain, segment.dim));
         }
         let fingerprint = fingerprint(&params, objective, &layout, skeleton.as_deref())?;
         let quantizer = Quantizer::new(params.bits());
-        Ok(Self { params, objective, layout, skeleton, rotation, quantizer, units, tier, fingerprint })
+        Ok(Self { params, objective, layout, skeleton, rotation, quantizer, stepper, units, tier, fingerprint })
     }
 
     /// The parameters.
@@ -173,6 +196,16 @@ impl Codec {
     /// CPU tier is not part of it.
     pub fn fingerprint(&self) -> &[u8; 32] {
         &self.fingerprint
+    }
+
+    /// How rows are read.
+    fn assembly(&self) -> Assembly<'_> {
+        Assembly { layout: &self.layout, nan_policy: self.params.settings().nan_policy }
+    }
+
+    /// Rows that are entropy-coded together.
+    fn rows_per_run(&self) -> usize {
+        self.params.settings().rows_per_run as usize
     }
 
     /// The kernel for blocks that share the codec's skeleton.
@@ -205,10 +238,11 @@ fn fingerprint(
     hasher.update(b"kakeyaturbo codec");
     hasher.update(&FORMAT_VERSION.to_le_bytes());
     hasher.update(&[settings.preset.code(), objective.code()]);
-    for value in [settings.bits, settings.max_abs_error, settings.variance_ratio] {
+    hasher.update(&[u8::from(settings.rate_control == RateControl::Step)]);
+    for value in [settings.bits, settings.step, settings.max_abs_error, settings.variance_ratio] {
         hasher.update(&value.to_le_bytes());
     }
-    for value in [settings.max_rank, settings.kmeans_k, settings.kmeans_iters] {
+    for value in [settings.rows_per_run, settings.max_rank, settings.kmeans_k, settings.kmeans_iters] {
         hasher.update(&value.to_le_bytes());
     }
     hasher.update(&(settings.max_protected as u64).to_le_bytes());

@@ -64,6 +64,9 @@ pub fn encode_block<R: Distortion>(
     check_finite(vectors, d)?;
     let skeleton = match params.settings().preset {
         Preset::Turbo => Skeleton::identity(d),
+        Preset::Rdo => {
+            return Err(Error::Unsupported { what: "rdo without a skeleton", why: "its blocks share one" });
+        }
         Preset::Kakeya if weights.iter().all(|&weight| weight == 0.0) => {
             fit_block(vectors, &try_vec(n, 1.0, "the weights")?, d, params)?.0
         }

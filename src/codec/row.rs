@@ -53,9 +53,9 @@ pub(crate) struct Scratch {
     /// `[dim]`
     deviation: Vec<f32>,
     /// Coefficients, then the rotated residual, `[rank]`.
-    z: Vec<f32>,
+    pub z: Vec<f32>,
     /// Reconstruction points, `[rank]`.
-    q: Vec<f32>,
+    pub q: Vec<f32>,
     /// Symbols of the row, `[rank]`.
     pub symbols: Vec<u8>,
     /// Symbols of a scale that is being tried, `[rank]`.
@@ -108,14 +108,13 @@ pub(crate) fn unit_of(peak: f32) -> f32 {
 const SEARCH: std::ops::RangeInclusive<i32> = -8..=24;
 
 impl Kernel<'_> {
-    /// Encodes the finite row `x`; its symbols are left in `scratch.symbols[..rank]`.
+    /// Turns the finite row `x` into what is to be quantised, `scratch.z[..rank]`, in units of the power of two
+    /// that is returned; with it comes the centre that was subtracted.
     #[inline(always)]
-    pub fn encode<R: Distortion>(&self, x: &[f32], scratch: &mut Scratch) -> (RowCode, RowError) {
-        let rank = self.skeleton.rank();
+    pub fn analyse(&self, x: &[f32], scratch: &mut Scratch) -> (f32, RowCode) {
         let unit = unit_of(peak(x).max(self.skeleton.peak()));
-        let z = &mut scratch.z[..rank];
+        let z = &mut scratch.z[..self.skeleton.rank()];
         self.skeleton.project(x, 1.0 / unit, &mut scratch.deviation, z);
-
         let mut code = RowCode::default();
         if let Some((centre, t)) = kmeans::assign(z, self.skeleton.centres()) {
             code.centre = centre as u8;
@@ -126,7 +125,29 @@ impl Kernel<'_> {
             }
         }
         self.rotation.forward(z);
+        (unit, code)
+    }
 
+    /// Turns what was quantised, `q` in units of `unit`, back into a row, but for the rotation, which is undone
+    /// already.
+    #[inline(always)]
+    pub fn synthesise(&self, code: RowCode, q: &mut [f32], unit: f32, x: &mut [f32]) {
+        let t = self.skeleton.reach.decode(code.reach);
+        if t != 0.0 {
+            let t = t / unit;
+            for (q, &c) in q.iter_mut().zip(self.skeleton.centre(usize::from(code.centre))) {
+                *q += t * c;
+            }
+        }
+        self.skeleton.reconstruct(q, unit, x);
+    }
+
+    /// Encodes the finite row `x`; its symbols are left in `scratch.symbols[..rank]`.
+    #[inline(always)]
+    pub fn encode<R: Distortion>(&self, x: &[f32], scratch: &mut Scratch) -> (RowCode, RowError) {
+        let rank = self.skeleton.rank();
+        let (unit, mut code) = self.analyse(x, scratch);
+        let z = &mut scratch.z[..rank];
         let zz = dot(z, z);
         let rms = (zz / rank.max(1) as f32).sqrt();
         let symbols = &mut scratch.symbols[..rank];
@@ -195,18 +216,12 @@ impl Kernel<'_> {
         } else {
             q.fill(0.0);
         }
-        if t != 0.0 {
-            let t = t / unit;
-            for (q, &c) in q.iter_mut().zip(self.skeleton.centre(usize::from(code.centre))) {
-                *q += t * c;
-            }
-        }
-        self.skeleton.reconstruct(q, unit, x);
+        self.synthesise(code, q, unit, x);
     }
 
     /// What a decoded row is off by.
     #[inline(always)]
-    fn measure(&self, x: &[f32], back: &[f32]) -> RowError {
+    pub fn measure(&self, x: &[f32], back: &[f32]) -> RowError {
         let mut sums = [[0.0_f64; 8]; 2];
         let mut absolute = 0.0_f64;
         for ((x, back), units) in x.chunks(8).zip(back.chunks(8)).zip(self.units.chunks(8)) {

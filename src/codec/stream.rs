@@ -1,15 +1,17 @@
 //! Fitting a skeleton to rows of engine tensors.
 
-use super::{Codec, Rows};
+use super::Rows;
+use super::assembly::Assembly;
 use crate::error::{Error, Result, try_reserve, try_vec};
 use crate::layout::{Layout, Views};
-use crate::params::Preset;
+use crate::params::{NanPolicy, Params, Preset};
 use crate::skeleton::{FitReport, Fitter, Skeleton};
 
 /// A [`Fitter`] fed from views: rows go through the same assembly as in encoding.
 #[derive(Debug)]
 pub struct StreamFitter {
-    codec: Codec,
+    layout: Layout,
+    nan_policy: NanPolicy,
     fitter: Fitter,
     /// Rows on their way to the fitter, `[0 … PANEL, dim]`, and their weights: it takes many at a time.
     panel: Vec<f32>,
@@ -21,32 +23,33 @@ pub struct StreamFitter {
 const PANEL: usize = 256;
 
 impl StreamFitter {
-    /// A fitter for the layout and parameters of `codec`, whose preset has a skeleton and which has none yet.
-    pub fn new(codec: Codec) -> Result<Self> {
-        if codec.params.settings().preset == Preset::Turbo {
+    /// A fitter for the layout and parameters of a codec to be, whose preset has a skeleton.
+    pub fn new(params: &Params, layout: Layout) -> Result<Self> {
+        if params.settings().preset == Preset::Turbo {
             return Err(Error::Unsupported { what: "fitting", why: "turbo has no skeleton" });
         }
-        let fitter = Fitter::new(codec.layout.dim(), &codec.params)?;
-        let dim = codec.layout.dim();
+        let dim = layout.dim();
         Ok(Self {
-            fitter,
+            fitter: Fitter::new(dim, params)?,
             panel: try_reserve(PANEL * dim, "the fitter")?,
             weights: try_reserve(PANEL, "the fitter")?,
             row: try_vec(dim, 0.0, "the fitter")?,
-            codec,
+            nan_policy: params.settings().nan_policy,
+            layout,
         })
     }
 
     /// What rows are made of.
     pub fn layout(&self) -> &Layout {
-        &self.codec.layout
+        &self.layout
     }
 
     /// Adds rows, except those that encoding would store raw.
     pub fn add<V: Views + ?Sized>(&mut self, rows: &Rows<'_, V>) -> Result<()> {
-        rows.check(&self.codec)?;
+        rows.check(&self.layout)?;
         for i in 0..rows.n {
-            if !self.codec.load(rows, i, &mut self.row)? {
+            let assembly = Assembly { layout: &self.layout, nan_policy: self.nan_policy };
+            if !assembly.load(rows, i, &mut self.row)? {
                 self.panel.extend_from_slice(&self.row);
                 self.weights.push(rows.weight(i));
                 if self.weights.len() == PANEL {

@@ -2,6 +2,7 @@
 
 use super::Codec;
 use super::row::Scratch;
+use super::stepped::RowStep;
 use crate::error::{Error, Result, try_vec};
 use crate::params::Settings;
 use crate::skeleton::Skeleton;
@@ -19,6 +20,21 @@ pub struct Workspace {
     pub(super) bytes: Vec<u8>,
     /// For codecs whose blocks bring their own skeleton.
     pub(super) own: Option<Own>,
+    /// For codecs at a fixed step.
+    pub(super) runs: Option<RunRoom>,
+}
+
+/// Room for the runs of a block.
+#[derive(Debug)]
+pub(super) struct RunRoom {
+    /// Values of a run, `[rows, rank]`.
+    pub values: Vec<i32>,
+    /// Gain and step of the rows of a run.
+    pub steps: Vec<RowStep>,
+    /// A run as the range coder writes it.
+    pub coded: Vec<u8>,
+    /// Which rows of the block are stored raw, `[max_rows]`.
+    pub raw: Vec<bool>,
 }
 
 /// Room for the skeleton of a block, and for the rows it is fitted to.
@@ -52,7 +68,12 @@ impl Workspace {
                 })
             }
         };
+        let runs = match &codec.stepper {
+            Some(_) => Some(RunRoom::new(dim, codec.rows_per_run(), max_rows)?),
+            None => None,
+        };
         Ok(Self {
+            runs,
             max_rows,
             row: try_vec(dim, 0.0, WHAT)?,
             scratch: Scratch::new(dim)?,
@@ -66,6 +87,10 @@ impl Workspace {
         let overflow = Error::OutOfRange { what: "the workspace" };
         let dim = codec.layout.dim();
         let fixed = 4 * dim + Scratch::bytes(dim) + row_bytes(codec);
+        if codec.stepper.is_some() {
+            let runs = RunRoom::bytes(dim, codec.rows_per_run(), max_rows);
+            return runs.and_then(|runs| runs.checked_add(fixed)).ok_or(overflow);
+        }
         if codec.skeleton.is_some() {
             return Ok(fixed);
         }
@@ -90,6 +115,11 @@ impl Workspace {
         let roomy = |own: &Own| own.skeleton.has_room(dim, rank, centres) && own.rotation.has_room(rank);
         if codec.skeleton.is_none() && !self.own.as_ref().is_some_and(roomy) {
             return Err(Error::BadShape { what: "rank for this workspace", got: rank, limit: 0 });
+        }
+        let (values, rows) = (codec.rows_per_run().min(n) * dim, n);
+        let roomy = |runs: &RunRoom| runs.values.len() >= values && runs.raw.len() >= rows;
+        if codec.stepper.is_some() && !self.runs.as_ref().is_some_and(roomy) {
+            return Err(Error::BadShape { what: "runs for this workspace", got: codec.rows_per_run(), limit: 0 });
         }
         Ok(())
     }

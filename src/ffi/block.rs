@@ -215,12 +215,12 @@ fn info_of(header: &Header) -> kakeya_block_info {
         n_rows: header.n_rows as usize,
         dim: header.dim as usize,
         rank: usize::from(header.rank),
-        n_centres: header.n_centres as usize,
+        n_centres: usize::from(header.n_centres),
         bits: u32::from(header.bits),
         n_protected: header.n_protected,
         bytes: header.bytes,
         raw_bytes: u64::from(header.n_rows) * u64::from(header.raw_row_bytes),
         fingerprint: header.fingerprint,
-        certified_error: header.certified_error,
+        certified_error: f64::from(header.certified_error),
     }
 }

@@ -10,7 +10,7 @@ use crate::codec::{Codec, Objective};
 use crate::dtype::Dtype;
 use crate::error::{Error, Result, try_reserve};
 use crate::layout::{Layout, MAX_DIM, Segment};
-use crate::params::{NanPolicy, Params, Preset, Settings};
+use crate::params::{NanPolicy, Params, Preset, RateControl, Settings};
 use crate::rope::{Pairing, Rope};
 use crate::simd::Tier;
 use libc::c_char;
@@ -121,7 +121,10 @@ pub(super) fn parse_params(params: &kakeya_params) -> Result<Params> {
     }
     Params::new(Settings {
         preset: Preset::from_code(params.preset)?,
+        rate_control: RateControl::Bits,
         bits: params.bits,
+        step: 0.0,
+        rows_per_run: 128,
         max_abs_error: params.max_abs_error,
         variance_ratio: params.variance_ratio,
         max_rank: params.max_rank,

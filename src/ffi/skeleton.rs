@@ -7,9 +7,8 @@ use super::rows::RowsIn;
 use super::sized::{read, write_out};
 use super::slice;
 use super::types::*;
-use crate::codec::{Codec, Objective, StreamFitter};
+use crate::codec::StreamFitter;
 
-use crate::simd::Tier;
 use crate::skeleton::{FitReport, Skeleton};
 use libc::{c_void, size_t};
 use std::sync::Arc;
@@ -39,10 +38,7 @@ pub unsafe extern "C" fn kakeya_fitter_create(
         let out = slice::out(out, "out")?;
         // SAFETY: the caller vouches for the pointers.
         let (params, layout) = unsafe { (read(params)?, read_layout(layout)?) };
-        let objective = Objective::from_code(params.distortion)?;
-        let codec =
-            Codec::new(parse_params(&params)?, objective, layout, None, Tier::select(params.cpu_tier)?)?;
-        let inner = Exclusive::new(StreamFitter::new(codec)?, "the fitter");
+        let inner = Exclusive::new(StreamFitter::new(&parse_params(&params)?, layout)?, "the fitter");
         let handle = handle::give(kakeya_fitter { inner })?;
         // SAFETY: not NULL, and the caller vouches for it.
         unsafe { out.write(handle) };

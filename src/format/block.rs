@@ -3,13 +3,20 @@
 //! ```text
 //! header          92 bytes
 //! own skeleton    if flagged: reach f32, mean f32[dim], basis f16[rank, dim], centres f16[n_centres, rank]
-//! scales          u16[n_rows]
+//! scales          u16[n_rows]                       fixed rate only
+//! gains           4 bits each                       runs only
+//! steps           i8[n_rows]                        runs, if flagged: how the weight changed the row's step
 //! reaches         u8[n_rows]                        only with centres
 //! centre indices  ⌈log₂ n_centres⌉ bits each        only with two or more centres
-//! symbols         bits · rank bits a row
+//! symbols         bits · rank bits a row            fixed rate only
+//! run ends        u32[⌈n_rows / rows_per_run⌉]      runs only: where each run ends, from the first one's start
+//! runs            what is left                      runs only
 //! slots           u32 row index (+ i32 position if flagged), ascending; unused ones are all ones
 //! raw rows        slots × raw_row_bytes
 //! ```
+//!
+//! A block that would come out larger than its rows stored raw is stored raw: a header of 64 bytes, then the
+//! rows.
 
 use super::FORMAT_VERSION;
 use super::bytes::Fields;
@@ -19,12 +26,13 @@ use crate::params::Preset;
 use crate::skeleton::index_bits;
 use std::ops::Range;
 
-/// First bytes of a block.
-pub(crate) const MAGIC: [u8; 4] = *b"KKYB";
-/// Bytes of a header.
+/// First bytes of a coded block.
+const MAGIC: [u8; 4] = *b"KKYB";
+/// First bytes of a block stored raw.
+const RAW_MAGIC: [u8; 4] = *b"KKYR";
+/// Bytes of the header of a coded block, and of a raw one. The last four are its checksum.
 pub(crate) const HEADER_BYTES: usize = 92;
-/// Bytes of a header before its own checksum.
-const CHECKED_BYTES: usize = HEADER_BYTES - 4;
+pub(crate) const RAW_HEADER_BYTES: usize = 64;
 /// Row index of a slot that is not used.
 pub(crate) const UNUSED_SLOT: u32 = u32::MAX;
 
@@ -34,6 +42,12 @@ pub(crate) const FLAG_CHECKSUM: u8 = 1;
 pub(crate) const FLAG_OWN_SKELETON: u8 = 2;
 /// Slots carry positions.
 pub(crate) const FLAG_POSITIONS: u8 = 4;
+/// Symbols are entropy-coded, in runs of rows.
+pub(crate) const FLAG_RUNS: u8 = 8;
+/// Rows have weights that changed their steps.
+pub(crate) const FLAG_WEIGHTS: u8 = 16;
+/// All rows are stored raw. Says the magic, not a bit in the header.
+pub(crate) const FLAG_RAW: u8 = 32;
 
 /// What the header of a block says.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,18 +56,21 @@ pub struct Header {
     pub preset: u8,
     /// Code of the distortion.
     pub distortion: u8,
-    /// Bit 0: payload checksum; bit 1: own skeleton; bit 2: slots carry positions.
+    /// Bit 0: payload checksum; 1: own skeleton; 2: slots carry positions; 3: entropy-coded runs; 4: row steps;
+    /// 5: all rows raw.
     pub flags: u8,
-    /// Bits per component.
+    /// Bits per component; 0 with runs and in a raw block.
     pub bits: u8,
     /// Components per row.
     pub rank: u16,
     /// K-means centres.
-    pub n_centres: u32,
+    pub n_centres: u16,
     /// Rows.
     pub n_rows: u32,
     /// Coordinates per row.
     pub dim: u32,
+    /// Rows that are coded together; 0 at fixed rate.
+    pub rows_per_run: u16,
     /// Rows that could be stored raw.
     pub slots: u32,
     /// Rows that are.
@@ -65,7 +82,11 @@ pub struct Header {
     /// Size of the block.
     pub bytes: u64,
     /// What the encoder measured.
-    pub certified_error: f64,
+    pub certified_error: f32,
+    /// Step of the uniform quantiser; 0 at fixed rate.
+    pub step: f32,
+    /// Raw block: position of its first row, where those of the others follow one by one; else 0.
+    pub first_position: i32,
     /// Fingerprint of the codec.
     pub fingerprint: [u8; 32],
 }
@@ -74,32 +95,34 @@ impl Header {
     /// Parses and checks a header: magic, version, its checksum, and that the sizes it implies are `bytes`.
     /// Does not look past the header, except at the length.
     pub fn parse(src: &[u8]) -> Result<Self> {
-        let header = Self::parse_alone(src)?;
-        if (src.len() as u64) < header.bytes {
-            return Err(Error::Truncated { need: header.bytes as usize, got: src.len() });
-        }
-        Ok(header)
-    }
-
-    /// [`Header::parse`] without the length of what follows.
-    fn parse_alone(src: &[u8]) -> Result<Self> {
-        let magic = src.len().min(4);
-        if src[..magic] != MAGIC[..magic] {
+        let magic = &src[..src.len().min(4)];
+        if !MAGIC.starts_with(magic) && !RAW_MAGIC.starts_with(magic) {
             return Err(Error::Corrupt { what: "not a block: the first bytes", at: 0 });
         }
-        if src.len() < HEADER_BYTES {
-            return Err(Error::Truncated { need: HEADER_BYTES, got: src.len() });
+        let raw = magic == RAW_MAGIC;
+        let need = if raw { RAW_HEADER_BYTES } else { HEADER_BYTES };
+        if src.len() < need {
+            return Err(Error::Truncated { need, got: src.len() });
         }
-        let (checked, crc) = src[..HEADER_BYTES].split_at(CHECKED_BYTES);
+        let (checked, crc) = src[..need].split_at(need - 4);
         let mut fields = Fields(&checked[4..]);
         let version = fields.u16();
         if version != FORMAT_VERSION {
             return Err(Error::WrongVersion { got: u32::from(version), want: u32::from(FORMAT_VERSION) });
         }
         if crc32fast::hash(checked) != Fields(crc).u32() {
-            return Err(Error::Corrupt { what: "header checksum", at: CHECKED_BYTES });
+            return Err(Error::Corrupt { what: "header checksum", at: need - 4 });
         }
-        let header = Self {
+        let header = if raw { Self::raw_fields(fields) } else { Self::coded_fields(fields) };
+        header.check()?;
+        if (src.len() as u64) < header.bytes {
+            return Err(Error::Truncated { need: header.bytes as usize, got: src.len() });
+        }
+        Ok(header)
+    }
+
+    fn coded_fields(mut fields: Fields<'_>) -> Self {
+        Self {
             preset: fields.u8(),
             distortion: fields.u8(),
             flags: fields.u8(),
@@ -107,38 +130,97 @@ impl Header {
             rank: fields.u16(),
             n_rows: fields.u32(),
             dim: fields.u32(),
-            n_centres: fields.u32(),
+            n_centres: fields.u16(),
+            rows_per_run: fields.u16(),
             slots: fields.u32(),
             n_protected: fields.u32(),
             raw_row_bytes: fields.u32(),
             payload_crc: fields.u32(),
             bytes: fields.u64(),
-            certified_error: fields.f64(),
+            certified_error: fields.f32(),
+            step: fields.f32(),
+            first_position: 0,
+            fingerprint: fields.take(),
+        }
+    }
+
+    fn raw_fields(mut fields: Fields<'_>) -> Self {
+        let kind = fields.u8();
+        let mut header = Self {
+            preset: kind & 15,
+            distortion: kind >> 4,
+            flags: fields.u8() | FLAG_RAW,
+            bits: 0,
+            rank: 0,
+            dim: u32::from(fields.u16()),
+            raw_row_bytes: u32::from(fields.u16()),
+            n_rows: fields.u32(),
+            n_centres: 0,
+            rows_per_run: 0,
+            slots: 0,
+            n_protected: 0,
+            payload_crc: fields.u32(),
+            bytes: 0,
+            certified_error: fields.f32(),
+            step: 0.0,
+            first_position: fields.u32() as i32,
             fingerprint: fields.take(),
         };
-        header.check()?;
-        Ok(header)
+        header.bytes = header.raw_bytes();
+        header
+    }
+
+    /// Size of a raw block with these rows.
+    fn raw_bytes(&self) -> u64 {
+        let position = if self.has(FLAG_POSITIONS) { 4 } else { 0 };
+        RAW_HEADER_BYTES as u64 + u64::from(self.n_rows) * (u64::from(self.raw_row_bytes) + position)
+    }
+
+    /// The header of the same rows stored raw, at the given positions.
+    pub(crate) fn to_raw(&self, positions: Option<&[i32]>) -> Self {
+        let first_position = positions.map_or(0, |positions| positions[0]);
+        let follow = |positions: &[i32]| positions.windows(2).all(|pair| pair[0].checked_add(1) == Some(pair[1]));
+        let listed = if positions.is_none_or(follow) { 0 } else { FLAG_POSITIONS };
+        let mut header = Self {
+            flags: (self.flags & FLAG_CHECKSUM) | FLAG_RAW | listed,
+            bits: 0,
+            rank: 0,
+            n_centres: 0,
+            rows_per_run: 0,
+            slots: 0,
+            n_protected: 0,
+            certified_error: 0.0,
+            step: 0.0,
+            first_position: if listed == 0 { first_position } else { 0 },
+            ..self.clone()
+        };
+        header.bytes = header.raw_bytes();
+        header
     }
 
     /// Whether the fields can belong together.
     fn check(&self) -> Result<()> {
         let corrupt = |what, at| Err(Error::Corrupt { what, at });
+        let (raw, runs) = (self.has(FLAG_RAW), self.has(FLAG_RUNS));
+        let known = FLAG_CHECKSUM | FLAG_OWN_SKELETON | FLAG_POSITIONS | FLAG_RUNS | FLAG_WEIGHTS;
         match () {
             () if Preset::from_code(u32::from(self.preset)).is_err() => corrupt("preset", 6),
             () if self.distortion > 2 => corrupt("distortion", 7),
-            () if self.flags & !(FLAG_CHECKSUM | FLAG_OWN_SKELETON | FLAG_POSITIONS) != 0 => {
-                corrupt("flags", 8)
-            }
-            () if !(1..=8).contains(&self.bits) => corrupt("bits", 9),
+            () if raw && self.flags & !(FLAG_CHECKSUM | FLAG_POSITIONS | FLAG_RAW) != 0 => corrupt("flags", 8),
+            () if !raw && self.flags & !known != 0 => corrupt("flags", 8),
+            () if !runs && self.has(FLAG_WEIGHTS) => corrupt("flags", 8),
+            () if self.bits > 8 || (self.bits == 0) != (raw || runs) => corrupt("bits", 9),
             () if u32::from(self.rank) > self.dim => corrupt("rank", 10),
             () if self.n_rows == 0 => corrupt("number of rows", 12),
             () if self.dim == 0 || self.dim as usize > crate::layout::MAX_DIM => corrupt("dim", 16),
-            () if self.n_centres > crate::params::MAX_CENTRES => corrupt("number of centres", 20),
+            () if u32::from(self.n_centres) > crate::params::MAX_CENTRES => corrupt("number of centres", 20),
             () if self.n_centres > 0 && self.rank == 0 => corrupt("number of centres", 20),
+            () if (self.rows_per_run > 0) != runs => corrupt("rows per run", 22),
             () if self.n_protected > self.slots || self.n_protected > self.n_rows => {
                 corrupt("number of protected rows", 28)
             }
-            () if self.flags & FLAG_CHECKSUM == 0 && self.payload_crc != 0 => corrupt("payload checksum", 36),
+            () if !self.has(FLAG_CHECKSUM) && self.payload_crc != 0 => corrupt("payload checksum", 36),
+            () if self.step.is_normal() != runs || self.step.is_sign_negative() => corrupt("step", 52),
             () => match Sections::of(self) {
                 Some(sections) if sections.raw.end as u64 == self.bytes => Ok(()),
                 _ => corrupt("size", 40),
@@ -146,31 +228,50 @@ impl Header {
         }
     }
 
-    /// The bytes of the header.
-    pub fn write(&self) -> [u8; HEADER_BYTES] {
-        let mut out = [0; HEADER_BYTES];
+    /// Writes the header to the start of `out` and returns its size.
+    pub fn write(&self, out: &mut [u8]) -> usize {
+        let (raw, len) = (self.has(FLAG_RAW), self.header_bytes());
+        let (checked, crc) = out[..len].split_at_mut(len - 4);
         let mut at = 0;
+        let mut hasher = crc32fast::Hasher::new();
         let mut put = |bytes: &[u8]| {
-            out[at..at + bytes.len()].copy_from_slice(bytes);
+            checked[at..at + bytes.len()].copy_from_slice(bytes);
+            hasher.update(bytes);
             at += bytes.len();
         };
-        put(&MAGIC);
+        put(if raw { &RAW_MAGIC } else { &MAGIC });
         put(&FORMAT_VERSION.to_le_bytes());
-        put(&[self.preset, self.distortion, self.flags, self.bits]);
-        put(&self.rank.to_le_bytes());
-        put(&self.n_rows.to_le_bytes());
-        put(&self.dim.to_le_bytes());
-        put(&self.n_centres.to_le_bytes());
-        put(&self.slots.to_le_bytes());
-        put(&self.n_protected.to_le_bytes());
-        put(&self.raw_row_bytes.to_le_bytes());
-        put(&self.payload_crc.to_le_bytes());
-        put(&self.bytes.to_le_bytes());
-        put(&self.certified_error.to_le_bytes());
+        if raw {
+            put(&[self.preset | (self.distortion << 4), self.flags & !FLAG_RAW]);
+            put(&(self.dim as u16).to_le_bytes());
+            put(&(self.raw_row_bytes as u16).to_le_bytes());
+            put(&self.n_rows.to_le_bytes());
+            put(&self.payload_crc.to_le_bytes());
+            put(&self.certified_error.to_le_bytes());
+            put(&self.first_position.to_le_bytes());
+        } else {
+            put(&[self.preset, self.distortion, self.flags, self.bits]);
+            put(&self.rank.to_le_bytes());
+            put(&self.n_rows.to_le_bytes());
+            put(&self.dim.to_le_bytes());
+            put(&self.n_centres.to_le_bytes());
+            put(&self.rows_per_run.to_le_bytes());
+            put(&self.slots.to_le_bytes());
+            put(&self.n_protected.to_le_bytes());
+            put(&self.raw_row_bytes.to_le_bytes());
+            put(&self.payload_crc.to_le_bytes());
+            put(&self.bytes.to_le_bytes());
+            put(&self.certified_error.to_le_bytes());
+            put(&self.step.to_le_bytes());
+        }
         put(&self.fingerprint);
-        let crc = crc32fast::hash(&out[..CHECKED_BYTES]);
-        out[CHECKED_BYTES..].copy_from_slice(&crc.to_le_bytes());
-        out
+        crc.copy_from_slice(&hasher.finalize().to_le_bytes());
+        len
+    }
+
+    /// Bytes of the header itself.
+    pub fn header_bytes(&self) -> usize {
+        if self.has(FLAG_RAW) { RAW_HEADER_BYTES } else { HEADER_BYTES }
     }
 
     /// Whether a flag is set.
@@ -185,9 +286,9 @@ impl Header {
 
     /// Checks the payload's checksum, if the block has one. `src` is what the header was parsed from.
     pub fn verify_payload(&self, src: &[u8]) -> Result<()> {
-        let payload = &src[HEADER_BYTES..self.bytes as usize];
+        let payload = &src[self.header_bytes()..self.bytes as usize];
         if self.has(FLAG_CHECKSUM) && crc32fast::hash(payload) != self.payload_crc {
-            return Err(Error::Corrupt { what: "payload checksum", at: HEADER_BYTES });
+            return Err(Error::Corrupt { what: "payload checksum", at: self.header_bytes() });
         }
         Ok(())
     }
@@ -198,9 +299,13 @@ impl Header {
 pub(crate) struct Sections {
     pub skeleton: Range<usize>,
     pub scales: Range<usize>,
+    pub gains: Range<usize>,
+    pub steps: Range<usize>,
     pub reaches: Range<usize>,
     pub indices: Range<usize>,
     pub symbols: Range<usize>,
+    pub run_ends: Range<usize>,
+    pub runs: Range<usize>,
     pub slots: Range<usize>,
     pub raw: Range<usize>,
 }
@@ -208,24 +313,49 @@ pub(crate) struct Sections {
 impl Sections {
     /// The sections that the counts in a header imply; `None` where a size overflows.
     pub fn of(header: &Header) -> Option<Self> {
-        let (n, rank, k) = (header.n_rows as usize, usize::from(header.rank), header.n_centres as usize);
-        let slots = header.slots as usize;
-        let own =
-            if header.has(FLAG_OWN_SKELETON) { own_skeleton_bytes(header.dim as usize, rank, k) } else { 0 };
-        let mut at = HEADER_BYTES;
+        let (n, rank, k) = (header.n_rows as usize, usize::from(header.rank), usize::from(header.n_centres));
+        let (raw, runs) = (header.has(FLAG_RAW), header.has(FLAG_RUNS));
+        let slots = if raw { n } else { header.slots as usize };
+        let own = if header.has(FLAG_OWN_SKELETON) {
+            own_skeleton_bytes(header.dim as usize, rank, k)
+        } else {
+            0
+        };
+        let only = |on: bool, len: usize| if on { len } else { 0 };
+        let fixed = !raw && !runs;
+        let mut at = header.header_bytes();
         let mut next = |len: usize| {
             let start = at;
             at = at.checked_add(len)?;
             Some(start..at)
         };
+        let skeleton = next(own)?;
+        let scales = next(only(fixed, n.checked_mul(2)?))?;
+        let gains = next(only(runs, n.div_ceil(2)))?;
+        let steps = next(only(header.has(FLAG_WEIGHTS), n))?;
+        let reaches = next(only(k > 0, n))?;
+        let indices = next(bytes_for(n, index_bits(k.max(1)))?)?;
+        let symbols = next(only(fixed, bytes_for(n.checked_mul(rank)?, header.bits)?))?;
+        let n_runs = if runs { n.div_ceil(usize::from(header.rows_per_run)) } else { 0 };
+        let run_ends = next(n_runs.checked_mul(4)?)?;
+        let slot_bytes = if raw { only(header.has(FLAG_POSITIONS), n * 4) } else { slots.checked_mul(header.slot_bytes())? };
+        let raw_bytes = slots.checked_mul(header.raw_row_bytes as usize)?;
+        // Runs fill what the other sections leave.
+        let others = run_ends.end.checked_add(slot_bytes)?.checked_add(raw_bytes)?;
+        let left = usize::try_from(header.bytes).ok().and_then(|bytes| bytes.checked_sub(others));
+        let run_bytes = if runs { left? } else { 0 };
         Some(Self {
-            skeleton: next(own)?,
-            scales: next(n.checked_mul(2)?)?,
-            reaches: next(if k > 0 { n } else { 0 })?,
-            indices: next(bytes_for(n, index_bits(k.max(1)))?)?,
-            symbols: next(bytes_for(n.checked_mul(rank)?, header.bits)?)?,
-            slots: next(slots.checked_mul(header.slot_bytes())?)?,
-            raw: next(slots.checked_mul(header.raw_row_bytes as usize)?)?,
+            skeleton,
+            scales,
+            gains,
+            steps,
+            reaches,
+            indices,
+            symbols,
+            run_ends,
+            runs: next(run_bytes)?,
+            slots: next(slot_bytes)?,
+            raw: next(raw_bytes)?,
         })
     }
 }
@@ -254,7 +384,10 @@ mod tests {
             raw_row_bytes: 18,
             payload_crc: 0x0102_0304,
             bytes: 0,
+            rows_per_run: 0,
             certified_error: 0.25,
+            step: 0.0,
+            first_position: 0,
             fingerprint: [9; 32],
         };
         header.bytes = Sections::of(&header).unwrap().raw.end as u64;
@@ -262,8 +395,8 @@ mod tests {
     }
 
     fn padded(header: &Header) -> Vec<u8> {
-        let mut bytes = header.write().to_vec();
-        bytes.resize(header.bytes as usize, 0);
+        let mut bytes = vec![0; header.bytes as usize];
+        header.write(&mut bytes);
         bytes
     }
 
@@ -281,7 +414,7 @@ mod tests {
         let changes: [Change; 14] = [
             ("preset", |h| h.preset = 9),
             ("distortion", |h| h.distortion = 3),
-            ("flags", |h| h.flags |= 8),
+            ("flags", |h| h.flags |= 128),
             ("bits", |h| h.bits = 0),
             ("bits", |h| h.bits = 9),
             ("rank", |h| h.rank = 10),

@@ -40,8 +40,8 @@ impl<'a> Fields<'a> {
         u64::from_le_bytes(self.take())
     }
 
-    pub fn f64(&mut self) -> f64 {
-        f64::from_le_bytes(self.take())
+    pub fn f32(&mut self) -> f32 {
+        f32::from_le_bytes(self.take())
     }
 }
 
@@ -73,6 +73,23 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Bytes that are left.
+    pub fn room(&self) -> usize {
+        self.dst.len() - self.at
+    }
+
+    /// Bytes that were written.
+    pub fn written(&self) -> usize {
+        self.at
+    }
+
+    /// Ends the section where it is and adds its checksum to that of the sections before it.
+    pub fn end(self, before: &mut Hasher) {
+        if let Some(checksum) = &self.checksum {
+            before.combine(checksum);
+        }
+    }
+
     /// Fills the section up with `value` and adds its checksum to that of the sections before it.
     pub fn finish(mut self, value: u8, before: &mut Hasher) {
         let filler = [value; 256];
@@ -80,8 +97,6 @@ impl<'a> Section<'a> {
             let len = filler.len().min(self.dst.len() - self.at);
             self.put(&filler[..len]);
         }
-        if let Some(checksum) = &self.checksum {
-            before.combine(checksum);
-        }
+        self.end(before);
     }
 }

@@ -3,7 +3,7 @@
 use super::{Skeleton, dot};
 use crate::error::{Error, Result, try_reserve, try_vec};
 use crate::kmeans;
-use crate::params::Params;
+use crate::params::{Params, Preset};
 use crate::pca::{Axes, Moments, axes_of_block};
 use crate::quantize::DISTORTION;
 use half::f16;
@@ -118,7 +118,11 @@ fn finish(
 ) -> Result<(Skeleton, FitReport)> {
     let dim = axes.mean.len();
     let total: f64 = axes.variances.iter().sum();
-    let rank = choose_rank(&axes.variances, total, params);
+    let rank = match params.settings().preset {
+        // What has no variance in the sample may have some in a block.
+        Preset::Rdo => axes.variances.len(),
+        _ => choose_rank(&axes.variances, total, params),
+    };
     let captured: f64 = axes.variances[..rank].iter().sum();
     let mut skeleton =
         Skeleton { rank, ..Skeleton::with_room(dim, rank, params.settings().kmeans_k as usize)? };

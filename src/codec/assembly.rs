@@ -1,0 +1,111 @@
+//! From the engine's tensors to rows as the kernel sees them, and to rows stored raw.
+
+use super::Rows;
+use super::row::{RowError, check_weights, peak};
+use crate::error::{Error, Result};
+use crate::format::bytes::Section;
+use crate::layout::{Layout, Views};
+use crate::params::NanPolicy;
+
+/// How rows are assembled.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Assembly<'a> {
+    pub layout: &'a Layout,
+    pub nan_policy: NanPolicy,
+}
+
+impl Assembly<'_> {
+    /// Appends row `i` as it is in its tensors, in the raw types of its segments, and returns what their
+    /// rounding costs. `row` and `bytes` are scratch.
+    pub fn put_raw<V: Views + ?Sized>(
+        &self,
+        rows: &Rows<'_, V>,
+        i: usize,
+        row: &mut [f32],
+        bytes: &mut [u8],
+        raw: &mut Section<'_>,
+    ) -> Result<RowError> {
+        let mut error = RowError::default();
+        for (index, (offset, segment)) in self.layout.offsets().enumerate() {
+            let part = &mut row[offset..offset + segment.dim];
+            rows.read(index, i, part)?;
+            let gain = f64::from(segment.gain);
+            for values in part.chunks(64) {
+                let bytes = &mut bytes[..values.len() * segment.raw_dtype.size()];
+                segment.raw_dtype.write_le(values, bytes);
+                raw.put(bytes);
+                let mut back = [0.0; 64];
+                segment.raw_dtype.read_le(bytes, &mut back[..values.len()]);
+                for (&x, back) in values.iter().zip(back) {
+                    let off = f64::from(x) - f64::from(back);
+                    error.energy += (gain * f64::from(x)).powi(2);
+                    error.squared += (gain * off).powi(2);
+                    error.absolute = error.absolute.max(off.abs());
+                }
+            }
+        }
+        Ok(error)
+    }
+
+    /// Reads row `i` as the kernel sees it: rotary embedding undone, times the gains. Returns whether it is to
+    /// be stored raw; a row that cannot be coded is an error.
+    #[inline(always)]
+    pub fn load<V: Views + ?Sized>(
+        &self,
+        rows: &Rows<'_, V>,
+        i: usize,
+        row: &mut [f32],
+    ) -> Result<bool> {
+        for (index, (offset, segment)) in self.layout.offsets().enumerate() {
+            let part = &mut row[offset..offset + segment.dim];
+            rows.read(index, i, part)?;
+            if let (Some(rope), Some(positions)) = (&segment.rope, rows.positions) {
+                rope.undo(positions[i], part);
+            }
+            if segment.gain != 1.0 {
+                part.iter_mut().for_each(|x| *x *= segment.gain);
+            }
+        }
+        let finite = peak(row).is_finite();
+        let protected = rows.protect.is_some_and(|protect| protect[i] != 0);
+        match self.nan_policy {
+            _ if protected => Ok(true),
+            _ if finite => Ok(false),
+            NanPolicy::Raw => Ok(true),
+            NanPolicy::Reject => Err(Error::NotFinite { row: i }),
+        }
+    }
+}
+
+impl<V: Views + ?Sized> Rows<'_, V> {
+    /// Checks counts and weights against the layout.
+    pub(super) fn check(&self, layout: &Layout) -> Result<()> {
+        let lengths = [
+            ("number of positions", self.positions.map(<[i32]>::len)),
+            ("number of weights", self.weights.map(<[f32]>::len)),
+            ("number of protect flags", self.protect.map(<[u8]>::len)),
+        ];
+        for (what, len) in lengths {
+            if let Some(got) = len.filter(|&len| len != self.n) {
+                return Err(Error::BadShape { what, got, limit: self.n });
+            }
+        }
+        if layout.needs_positions() && self.positions.is_none() {
+            return Err(Error::NullPointer { what: "positions, which a segment with RoPE needs," });
+        }
+        check_weights(self.weights.unwrap_or_default())
+    }
+
+    /// Row `i` of a segment, as it is in its tensor.
+    #[inline(always)]
+    fn read(&self, segment: usize, i: usize, part: &mut [f32]) -> Result<()> {
+        let view = self.views.view(segment, part.len())?;
+        view.ok_or(Error::NullPointer { what: "data of a view" })?.read(i, part);
+        Ok(())
+    }
+
+    #[inline(always)]
+    pub(super) fn weight(&self, i: usize) -> f32 {
+        self.weights.map_or(1.0, |weights| weights[i])
+    }
+}

@@ -1,0 +1,112 @@
+//! Rows at a fixed step: the uniform quantiser and what the rate model has to know of a row.
+//!
+//! Coefficient `j` of row `i` is quantised with step `Δᵢ` to `v = sign(y)·⌊|y|/Δᵢ + ½ − θ⌋` and comes back as
+//! `(v + offset)·Δᵢ`, with an offset in `[0, 2θ]` away from zero that follows from the tables. So
+//! `|y − ŷ| ≤ Δᵢ(½ + θ)`, whatever the data. `Δᵢ = Δ·2^(sᵢ/4)`; `sᵢ` is 0 unless the rows have weights.
+
+use crate::error::{Result, try_reserve};
+use crate::rate::{Bin, LARGEST, Model, log2_eighths, offset};
+use crate::skeleton::{Skeleton, dot};
+
+/// Dead zone: how far, in steps, values are rounded towards zero.
+pub(crate) const THETA: f32 = 0.125;
+/// Largest change of a row's step by its weight, in quarter octaves.
+const WIDEST_STEP: f32 = 16.0;
+
+/// What is stored of a row's scale.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct RowStep {
+    /// Gain in quarter octaves, plus 8: 0 to 15.
+    pub gain: u8,
+    /// Quarter octaves by which the row's step exceeds the block's.
+    pub step: i8,
+}
+
+/// The quantiser and the rate model of a codec.
+#[derive(Debug)]
+pub(crate) struct Stepper {
+    pub step: f32,
+    pub model: Model,
+    /// `8·log₂(σ/Δ)` of each component.
+    eighths: Vec<i32>,
+    /// `1/√(σ² + Δ²/12)` of each component, what a row's gain is measured with.
+    whiten: Vec<f32>,
+}
+
+impl Stepper {
+    pub fn new(skeleton: &Skeleton, step: f32) -> Result<Self> {
+        let (mut eighths, mut whiten) =
+            (try_reserve(skeleton.rank(), "the codec")?, try_reserve(skeleton.rank(), "the codec")?);
+        for variance in skeleton.variances() {
+            eighths.push(log2_eighths(variance.sqrt()) - log2_eighths(step));
+            whiten.push((1.0 / (f64::from(*variance) + f64::from(step).powi(2) / 12.0).sqrt()) as f32);
+        }
+        Ok(Self { step, model: Model::new()?, eighths, whiten })
+    }
+
+    /// The row's step.
+    #[inline(always)]
+    pub fn step_of(&self, row: RowStep) -> f32 {
+        /// `2^(i/4)`.
+        const QUARTERS: [f32; 4] = [1.0, 1.189_207_1, std::f32::consts::SQRT_2, 1.681_792_9];
+        let octaves = i32::from(row.step) >> 2;
+        self.step * QUARTERS[(row.step & 3) as usize] * f32::from_bits(((127 + octaves) as u32) << 23)
+    }
+
+    /// The bin of component `j` in a row.
+    #[inline(always)]
+    pub fn bin(&self, j: usize, row: RowStep) -> Bin {
+        Bin::of(self.eighths[j] + 2 * (i32::from(row.gain) - 8) - 2 * i32::from(row.step))
+    }
+
+    /// The gain of coefficients `z`, in units of `unit`: the root of the mean of their energies over the
+    /// expected ones. `scratch` has room for as many.
+    #[inline(always)]
+    pub fn gain(&self, z: &[f32], unit: f32, scratch: &mut [f32]) -> u8 {
+        for ((out, z), whiten) in scratch.iter_mut().zip(z).zip(&self.whiten) {
+            *out = z * (unit * whiten);
+        }
+        let mean = dot(&scratch[..z.len()], &scratch[..z.len()]) / z.len() as f32;
+        // Half the logarithm of the mean square, in quarter octaves. An overflow is a large gain.
+        ((2.0 * mean.max(1e-30).log2()).round().clamp(-8.0, 7.0) + 8.0) as u8
+    }
+
+    /// Quantises `z`, in units of `unit`; `None` where a value is too large to be coded.
+    #[inline(always)]
+    pub fn quantize(&self, z: &[f32], unit: f32, row: RowStep, values: &mut [i32]) -> Option<()> {
+        let inverse = unit / self.step_of(row);
+        let mut largest = 0;
+        for (value, z) in values.iter_mut().zip(z) {
+            let size = (z.abs() * inverse + (0.5 - THETA)) as i32;
+            largest = largest.max(size);
+            *value = if *z < 0.0 { -size } else { size };
+        }
+        (largest <= LARGEST).then_some(())
+    }
+
+    /// `z` of `values`, in units of `unit`.
+    #[inline(always)]
+    pub fn dequantize(&self, values: &[i32], row: RowStep, unit: f32, z: &mut [f32]) {
+        let step = self.step_of(row) / unit;
+        for (j, (z, &value)) in z.iter_mut().zip(values).enumerate() {
+            *z = if value == 0 { 0.0 } else { (value as f32 + offset(self.bin(j, row), value)) * step };
+        }
+    }
+}
+
+/// Quarter octaves by which the step of a row of this weight exceeds the block's: `(w/w̄)^(−½)`, with
+/// `log_mean = log₂ w̄`.
+pub(crate) fn step_of_weight(weight: f32, log_mean: f64) -> i8 {
+    if weight <= 0.0 {
+        return WIDEST_STEP as i8;
+    }
+    let quarters = -2.0 * (f64::from(weight).log2() - log_mean);
+    quarters.round().clamp(-f64::from(WIDEST_STEP), f64::from(WIDEST_STEP)) as i8
+}
+
+/// `log₂` of the geometric mean of the positive weights; 0 where there is none.
+pub(crate) fn log_mean(weights: &[f32]) -> f64 {
+    let positive = || weights.iter().filter(|&&weight| weight > 0.0);
+    let count = positive().count();
+    positive().map(|&weight| f64::from(weight).log2()).sum::<f64>() / count.max(1) as f64
+}
