@@ -219,3 +219,15 @@ pub(crate) fn try_reserve<T>(len: usize, what: &'static str) -> Result<Vec<T>> {
         .map_err(|_| Error::OutOfMemory { what, bytes: len.saturating_mul(size_of::<T>()) })?;
     Ok(vec)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panic_texts_are_cut_at_a_character() {
+        assert_eq!(PanicText::new("short").to_string(), "short");
+        let long = "é".repeat(60);
+        assert_eq!(PanicText::new(&format!("x{long}")).to_string(), format!("x{}", "é".repeat(47)));
+    }
+}

@@ -17,32 +17,38 @@ pub fn fit(rows: &[f32], weights: &[f32], d: usize, k: usize, rounds: u32, seed:
     let mut centres = initial(rows, weights, d, k, seed)?;
     let k = centres.len() / d.max(1);
     let mut sums = try_vec(k * d, 0.0_f64, "the centres")?;
+    let mut used = try_vec(k, false, "the centres")?;
     for _ in 0..rounds {
-        sums.fill(0.0);
-        let (mut worst, mut worst_row) = (0.0, None);
-        let mut used = try_vec(k, false, "the centres")?;
-        for (row, &weight) in rows.chunks_exact(d.max(1)).zip(weights) {
-            let Some((best, product)) = assign(row, &centres) else { continue };
-            used[best] = used[best] || weight > 0.0;
-            let left = f64::from(weight) * f64::from(dot(row, row) - product * product);
-            if left > worst {
-                (worst, worst_row) = (left, Some(row));
-            }
-            for (sum, &y) in sums[best * d..(best + 1) * d].iter_mut().zip(row) {
-                *sum += f64::from(weight) * f64::from(product) * f64::from(y);
-            }
-        }
-        let parts = centres.chunks_exact_mut(d.max(1)).zip(sums.chunks_exact(d.max(1)));
-        for ((centre, sum), used) in parts.zip(used) {
-            if used {
-                normalise(sum.iter().copied(), centre);
-            } else if let Some(row) = worst_row.take() {
-                // A centre that no row wants moves to the row that is served worst.
-                normalise(row.iter().copied().map(f64::from), centre);
-            }
-        }
+        refine(rows, weights, &mut centres, &mut sums, &mut used);
     }
     Ok(centres)
+}
+
+/// One round: rows go to their centres, centres to their rows. `sums` and `used` are scratch.
+fn refine(rows: &[f32], weights: &[f32], centres: &mut [f32], sums: &mut [f64], used: &mut [bool]) {
+    let d = (centres.len() / used.len().max(1)).max(1);
+    sums.fill(0.0);
+    used.fill(false);
+    let (mut worst, mut worst_row) = (0.0, None);
+    for (row, &weight) in rows.chunks_exact(d).zip(weights) {
+        let Some((best, product)) = assign(row, centres) else { continue };
+        used[best] |= weight > 0.0;
+        let left = f64::from(weight) * f64::from(dot(row, row) - product * product);
+        if left > worst {
+            (worst, worst_row) = (left, Some(row));
+        }
+        for (sum, &y) in sums[best * d..(best + 1) * d].iter_mut().zip(row) {
+            *sum += f64::from(weight) * f64::from(product) * f64::from(y);
+        }
+    }
+    for ((centre, sum), &used) in centres.chunks_exact_mut(d).zip(sums.chunks_exact(d)).zip(&*used) {
+        if used {
+            normalise(sum.iter().copied(), centre);
+        } else if let Some(row) = worst_row.take() {
+            // A centre that no row wants moves to the row that is served worst.
+            normalise(row.iter().copied().map(f64::from), centre);
+        }
+    }
 }
 
 /// The centre with the largest `|⟨y,c⟩|` and that product with its sign; the first, where several are equal.
@@ -146,6 +152,24 @@ mod tests {
             .map(|i| left(&rows, 2, &[(i as f32 * 3.1416e-3).cos(), (i as f32 * 3.1416e-3).sin()]))
             .fold(f32::MAX, f32::min);
         assert!(left(&rows, 2, &centres) <= best * 1.0001);
+    }
+
+    #[test]
+    fn a_centre_that_no_row_wants_moves_to_the_worst_row() {
+        // The second centre loses every row to the first; the last row is served worst.
+        let rows = [1.0, 0.0, 0.0, 2.0, 0.1, 0.0, 0.5, 0.0, 3.0];
+        let mut centres = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        refine(&rows, &[1.0; 3], &mut centres, &mut [0.0; 6], &mut [false; 2]);
+        let norm = 9.25_f32.sqrt();
+        let expected = [0.5 / norm, 0.0, 3.0 / norm];
+        assert!(centres[3..].iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{centres:?}");
+    }
+
+    #[test]
+    fn a_row_of_zeros_leaves_its_centre_alone() {
+        let mut centres = [0.6, 0.8];
+        refine(&[0.0, 0.0], &[1.0], &mut centres, &mut [0.0; 2], &mut [false]);
+        assert_eq!(centres, [0.6, 0.8]);
     }
 
     #[test]

@@ -106,6 +106,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_level_has_its_code() {
+        assert_eq!(code_of(Level::baseline()), if cfg!(target_arch = "aarch64") { NEON } else { SCALAR });
+        let best = Level::new();
+        for (level, code) in [(avx2(best), AVX2), (avx512(best), AVX512), (neon(best), NEON)] {
+            assert!(level.is_none_or(|level| code_of(level) == code));
+        }
+    }
+
+    #[test]
     fn tiers_are_what_they_are_asked_to_be() {
         assert_ne!(Tier::select(BEST).unwrap().code(), BEST);
         assert_eq!(Tier::select(SCALAR).unwrap().code(), SCALAR);

@@ -373,3 +373,52 @@ fn a_workspace_of_a_narrower_codec_is_refused() {
         });
     }
 }
+
+#[test]
+fn a_header_that_its_codec_would_not_write_is_refused() {
+    for victim in victims(true) {
+        let mut block = victim.block.clone();
+        // Another distortion, but the fingerprint of the codec.
+        put(&mut block, 7, &[1]);
+        seal(&mut block);
+        assert!(verify(&block).is_ok());
+        for error in victim.read(&block).into_iter().filter_map(Result::err) {
+            assert!(
+                matches!(error, Error::Corrupt { what: "a header that its codec would not write", .. }),
+                "{error}"
+            );
+        }
+        assert!(victim.codec.verify(&block).is_err());
+    }
+}
+
+#[test]
+fn a_centre_that_is_not_there_is_refused() {
+    // Three centres have indices of two bits, of which one value stands for nothing.
+    let settings = Settings { preset: Preset::Kakeya, kmeans_k: 3, checksum: false, ..Settings::default() };
+    let codec = codec(settings, Objective::Mse, 12);
+    let rows = clustered((64, 12), 3, 1e-3, 5);
+    let mut block = encode(&codec, &rows, Side::default()).unwrap();
+    let header = verify(&block).unwrap();
+    assert_eq!(header.n_centres, 3);
+    let rank = usize::from(header.rank);
+    let indices = HEADER_BYTES + 4 + 4 * 12 + 2 * rank * 12 + 2 * 3 * rank + 2 * 64 + 64;
+    block[indices] |= 3;
+    let error = decode(&codec, &block, None).unwrap_err();
+    assert!(matches!(error, Error::Corrupt { what: "a centre index", .. }), "{error}");
+}
+
+#[test]
+fn arrays_of_another_length_are_refused() {
+    let codec = of_layout(Settings::default(), Objective::Mse, Layout::plain(4).unwrap(), None);
+    let rows = normal(8 * 4, 6);
+    for side in [
+        Side { positions: Some(&[0; 7]), ..Side::default() },
+        Side { weights: Some(&[1.0; 9]), ..Side::default() },
+        Side { protect: Some(&[0; 7]), ..Side::default() },
+    ] {
+        assert!(matches!(encode(&codec, &rows, side), Err(Error::BadShape { limit: 8, .. })));
+    }
+    let block = encode(&codec, &rows, Side::default()).unwrap();
+    assert!(matches!(decode(&codec, &block, Some(&[0; 7])), Err(Error::BadShape { got: 7, limit: 8, .. })));
+}

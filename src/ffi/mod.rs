@@ -1,7 +1,7 @@
 //! The C API: the only unsafe code of the crate. Pointers in, slices out, errors to codes.
 //!
-//! Every exported function runs its body inside [`boundary::guard`], so that no panic crosses into C. Pointers
-//! become slices in [`slice`], structs are read in [`sized`], handles live in [`handle`]. The conventions that
+//! Every exported function runs its body inside `boundary::guard`, so that no panic crosses into C. Pointers
+//! become slices in `slice`, structs are read in `sized`, handles live in `handle`. The conventions that
 //! all functions keep are in `docs/C_API.md`; the documentation of each function states what differs.
 #![allow(non_camel_case_types)]
 

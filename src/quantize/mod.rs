@@ -54,11 +54,6 @@ impl Quantizer {
         Self { bits, levels, thresholds, below }
     }
 
-    /// Bits per symbol.
-    pub fn bits(&self) -> u8 {
-        self.bits
-    }
-
     /// The levels in ascending order.
     pub fn levels(&self) -> &[f32] {
         &self.levels[..1 << self.bits]

@@ -73,11 +73,6 @@ impl Fitter {
         })
     }
 
-    /// Coordinates of a row.
-    pub fn dim(&self) -> usize {
-        self.dim
-    }
-
     /// Adds finite rows `[weights.len(), dim]` with finite weights not below 0.
     pub fn add(&mut self, rows: &[f32], weights: &[f32]) {
         let before = self.moments.rows();
