@@ -81,7 +81,7 @@ fn without_any_weight_all_rows_count_alike() {
 fn a_long_stream_is_sampled_as_a_whole() {
     let (d, n) = (8, 6000);
     let along = |axis: usize, i: usize| {
-        let t = if i % 2 == 0 { 1.0 } else { -1.0 } * (1.0 + (i % 7) as f32 * 0.1);
+        let t = if i.is_multiple_of(2) { 1.0 } else { -1.0 } * (1.0 + (i % 7) as f32 * 0.1);
         (0..d).map(move |j| if j == axis { t } else { 1e-3 * ((i * (j + 3)) % 5) as f32 })
     };
     let half = |axis| (0..n).flat_map(|i| along(axis, i)).collect::<Vec<f32>>();
