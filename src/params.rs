@@ -138,7 +138,10 @@ impl Params {
         let runs = settings.rows_per_run;
         check("rows_per_run", (1..=65_535).contains(&runs), runs as f32, "an integer from 1 to 65535")?;
         if stepped != (settings.preset == Preset::Rdo) {
-            return Err(Error::Unsupported { what: "this rate control", why: "rdo takes a step, the others bits" });
+            return Err(Error::Unsupported {
+                what: "this rate control",
+                why: "rdo takes a step, the others bits",
+            });
         }
         let bound = settings.max_abs_error;
         check("max_abs_error", bound >= 0.0 && bound.is_finite(), bound, "a finite number not below 0")?;

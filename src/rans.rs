@@ -201,7 +201,10 @@ mod tests {
         let mut buffer = [0; 400];
         let mut encoder = Encoder::new(&mut buffer);
         values.iter().rev().for_each(|&(value, bits)| encoder.put(3, Share::of_bits(value, bits)));
-        assert_eq!(encoder.room(), 400 - STATE_BYTES - values.iter().map(|v| v.1 as usize).sum::<usize>() / 16 * 2);
+        assert_eq!(
+            encoder.room(),
+            400 - STATE_BYTES - values.iter().map(|v| v.1 as usize).sum::<usize>() / 16 * 2
+        );
         let mut decoder = Decoder::new(encoder.finish()).unwrap();
         for (value, bits) in values {
             assert_eq!(decoder.bits(3, bits), value);

@@ -15,7 +15,11 @@
 
 namespace kakeya {
 
-enum class Preset : std::uint32_t { turbo = KAKEYA_PRESET_TURBO, kakeya = KAKEYA_PRESET_KAKEYA };
+enum class Preset : std::uint32_t {
+    turbo = KAKEYA_PRESET_TURBO,
+    kakeya = KAKEYA_PRESET_KAKEYA,
+    rdo = KAKEYA_PRESET_RDO,
+};
 
 enum class Distortion : std::uint32_t {
     mse = KAKEYA_DISTORTION_MSE,
@@ -63,6 +67,12 @@ public:
     Params& distortion(Distortion d) noexcept { return raw_.distortion = static_cast<std::uint32_t>(d), *this; }
     /** Bits per coded component: an integer from 1 to 8. */
     Params& bits(int bits) noexcept { return raw_.bits = static_cast<float>(bits), *this; }
+    /** Preset::rdo: a fixed step of the quantiser, in the units of the rows after gains; the size follows the data. */
+    Params& step(float step) noexcept {
+        return raw_.rate_control = KAKEYA_RATE_CONTROL_STEP, raw_.step = step, *this;
+    }
+    /** Preset::rdo: rows that are entropy-coded together, 1 to 65535. */
+    Params& rows_per_run(std::uint32_t rows) noexcept { return raw_.rows_per_run = rows, *this; }
     /** Distortion::linf: largest allowed |x - x'|, in the units of the rows; 0 = none asked. */
     Params& max_abs_error(float bound) noexcept { return raw_.max_abs_error = bound, *this; }
     /** Preset::kakeya: share of the variance that the basis must capture, in (0, 1]. */

@@ -50,12 +50,7 @@ impl Assembly<'_> {
     /// Reads row `i` as the kernel sees it: rotary embedding undone, times the gains. Returns whether it is to
     /// be stored raw; a row that cannot be coded is an error.
     #[inline(always)]
-    pub fn load<V: Views + ?Sized>(
-        &self,
-        rows: &Rows<'_, V>,
-        i: usize,
-        row: &mut [f32],
-    ) -> Result<bool> {
+    pub fn load<V: Views + ?Sized>(&self, rows: &Rows<'_, V>, i: usize, row: &mut [f32]) -> Result<bool> {
         for (index, (offset, segment)) in self.layout.offsets().enumerate() {
             let part = &mut row[offset..offset + segment.dim];
             rows.read(index, i, part)?;

@@ -6,7 +6,8 @@ use super::stepped::Stepper;
 use super::{Codec, RowsMut, Workspace};
 use crate::error::{Error, Result};
 use crate::format::block::{
-    FLAG_OWN_SKELETON, FLAG_POSITIONS, FLAG_RAW, FLAG_RUNS, FLAG_WEIGHTS, HEADER_BYTES, Header, Sections, UNUSED_SLOT,
+    FLAG_OWN_SKELETON, FLAG_POSITIONS, FLAG_RAW, FLAG_RUNS, FLAG_WEIGHTS, HEADER_BYTES, Header, Sections,
+    UNUSED_SLOT,
 };
 use crate::format::bytes::Fields;
 use crate::layout::Views;

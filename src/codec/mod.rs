@@ -11,13 +11,13 @@ mod stepped;
 mod stream;
 mod workspace;
 
+use assembly::Assembly;
 pub use decode::verify;
+use encode::Tally;
 pub use plain::{Codes, decode_block, encode_block};
 pub(crate) use row::unit_of;
-pub use stream::StreamFitter;
-use assembly::Assembly;
-use encode::Tally;
 use stepped::Stepper;
+pub use stream::StreamFitter;
 pub use workspace::Workspace;
 
 use crate::distortion::{Distortion, InnerProduct, LInf, MSE};
@@ -146,10 +146,17 @@ impl Codec {
                 Some(skeleton)
             }
             (Preset::Rdo, Some(skeleton)) => {
-                return Err(Error::BadShape { what: "rank of the skeleton", got: skeleton.rank(), limit: dim });
+                return Err(Error::BadShape {
+                    what: "rank of the skeleton",
+                    got: skeleton.rank(),
+                    limit: dim,
+                });
             }
             (Preset::Rdo, None) => {
-                return Err(Error::Unsupported { what: "rdo without a skeleton", why: "its blocks share one" });
+                return Err(Error::Unsupported {
+                    what: "rdo without a skeleton",
+                    why: "its blocks share one",
+                });
             }
         };
         if let Some(skeleton) = skeleton.as_deref().filter(|skeleton| skeleton.dim() != dim) {
@@ -169,7 +176,18 @@ impl Codec {
         }
         let fingerprint = fingerprint(&params, objective, &layout, skeleton.as_deref())?;
         let quantizer = Quantizer::new(params.bits());
-        Ok(Self { params, objective, layout, skeleton, rotation, quantizer, stepper, units, tier, fingerprint })
+        Ok(Self {
+            params,
+            objective,
+            layout,
+            skeleton,
+            rotation,
+            quantizer,
+            stepper,
+            units,
+            tier,
+            fingerprint,
+        })
     }
 
     /// The parameters.

@@ -65,7 +65,10 @@ impl Codec {
         let mut split = |range: Range<usize>| Section::split(&mut payload, range.len(), checksum);
         let (mut positions, mut raw) = (split(sections.slots), split(sections.raw));
         if header.has(FLAG_POSITIONS) {
-            rows.positions.unwrap_or_default().iter().for_each(|position| positions.put(&position.to_le_bytes()));
+            rows.positions
+                .unwrap_or_default()
+                .iter()
+                .for_each(|position| positions.put(&position.to_le_bytes()));
         }
         let mut tally = Tally::default();
         for i in 0..rows.n {
@@ -130,7 +133,8 @@ impl<V: Views + ?Sized, S: Fn(usize) -> i8> Pass<'_, V, S> {
             for r in 0..count {
                 let i = first + r;
                 let values = &mut room.values[r * rank..(r + 1) * rank];
-                let (mut step, mut code) = (RowStep { gain: 0, step: (self.step_of_row)(i) }, RowCode::default());
+                let (mut step, mut code) =
+                    (RowStep { gain: 0, step: (self.step_of_row)(i) }, RowCode::default());
                 if self.codec.assembly().load(self.rows, i, row)? {
                     room.raw[i] = true;
                 } else {
@@ -259,7 +263,8 @@ impl Kernel<'_> {
     ) {
         let q = &mut q[..values.len()];
         let largest = values.iter().fold(0, |largest, value| largest.max(value.unsigned_abs()));
-        let peak = (f64::from(stepper.step_of(step)) * (f64::from(largest) + 1.0)).min(f64::from(f32::MAX)) as f32;
+        let peak =
+            (f64::from(stepper.step_of(step)) * (f64::from(largest) + 1.0)).min(f64::from(f32::MAX)) as f32;
         let t = self.skeleton.reach().decode(code.reach).abs();
         let unit = super::unit_of(peak.max(t).max(self.skeleton.peak()));
         stepper.dequantize(values, step, unit, q);

@@ -119,7 +119,11 @@ impl Workspace {
         let (values, rows) = (codec.rows_per_run().min(n) * dim, n);
         let roomy = |runs: &RunRoom| runs.values.len() >= values && runs.raw.len() >= rows;
         if codec.stepper.is_some() && !self.runs.as_ref().is_some_and(roomy) {
-            return Err(Error::BadShape { what: "runs for this workspace", got: codec.rows_per_run(), limit: 0 });
+            return Err(Error::BadShape {
+                what: "runs for this workspace",
+                got: codec.rows_per_run(),
+                limit: 0,
+            });
         }
         Ok(())
     }

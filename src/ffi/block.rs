@@ -217,6 +217,8 @@ fn info_of(header: &Header) -> kakeya_block_info {
         rank: usize::from(header.rank),
         n_centres: usize::from(header.n_centres),
         bits: u32::from(header.bits),
+        step: header.step,
+        rows_per_run: u32::from(header.rows_per_run),
         n_protected: header.n_protected,
         bytes: header.bytes,
         raw_bytes: u64::from(header.n_rows) * u64::from(header.raw_row_bytes),

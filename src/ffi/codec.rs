@@ -22,7 +22,7 @@ pub struct kakeya_codec {
 
 /// Checks parameters, layout and skeleton together and prepares everything that blocks have in common.
 ///
-/// `skeleton` is NULL for turbo. For kakeya, NULL means that every block is fitted a skeleton of its own, which
+/// `skeleton` is NULL for turbo, and needed for rdo. For kakeya, NULL means that every block is fitted a skeleton of its own, which
 /// it carries; a skeleton from `kakeya_fitter_finish` or `kakeya_skeleton_load` is shared by all blocks and
 /// stays alive as long as the codec does. `layout` and what it points to is copied.
 ///
@@ -108,9 +108,11 @@ pub extern "C" fn kakeya_cpu_tier_name(tier: u32) -> *const c_char {
 /// The parameters of the kernel; the distortion and the tier are the caller's to parse.
 pub(super) fn parse_params(params: &kakeya_params) -> Result<Params> {
     let bad = |what, got: u32, expected| Error::BadParam { what, got: f64::from(got), expected };
-    if params.rate_control != KAKEYA_RATE_CONTROL_BITS {
-        return Err(bad("rate_control", params.rate_control, "0 (bits)"));
-    }
+    let rate_control = match params.rate_control {
+        KAKEYA_RATE_CONTROL_BITS => RateControl::Bits,
+        KAKEYA_RATE_CONTROL_STEP => RateControl::Step,
+        got => return Err(bad("rate_control", got, "0 (bits) or 1 (step)")),
+    };
     let nan_policy = match params.nan_policy {
         KAKEYA_NAN_POLICY_REJECT => NanPolicy::Reject,
         KAKEYA_NAN_POLICY_RAW => NanPolicy::Raw,
@@ -121,10 +123,10 @@ pub(super) fn parse_params(params: &kakeya_params) -> Result<Params> {
     }
     Params::new(Settings {
         preset: Preset::from_code(params.preset)?,
-        rate_control: RateControl::Bits,
+        rate_control,
         bits: params.bits,
-        step: 0.0,
-        rows_per_run: 128,
+        step: params.step,
+        rows_per_run: params.rows_per_run,
         max_abs_error: params.max_abs_error,
         variance_ratio: params.variance_ratio,
         max_rank: params.max_rank,

@@ -126,6 +126,8 @@ sized!(kakeya_params {
     distortion: KAKEYA_DISTORTION_MSE,
     rate_control: KAKEYA_RATE_CONTROL_BITS,
     bits: 4.0,
+    step: 0.0,
+    rows_per_run: 128,
     max_abs_error: 0.0,
     variance_ratio: 0.99,
     max_rank: 0,

@@ -23,8 +23,8 @@ pub struct kakeya_fitter {
     inner: Exclusive<StreamFitter>,
 }
 
-/// Starts a fit for blocks of this layout. `params` must have preset kakeya; bits, variance ratio, largest
-/// rank, K-means settings and seed matter. Memory is in proportion to the square of the dimension.
+/// Starts a fit for blocks of this layout. `params` must have preset kakeya or rdo, and be
+/// those of the codec to be. Memory is in proportion to the square of the dimension.
 ///
 /// # Safety
 /// As `kakeya_codec_create`.

@@ -50,6 +50,8 @@ pub const KAKEYA_ERR_PANIC: kakeya_status = 900;
 pub const KAKEYA_PRESET_TURBO: u32 = 0;
 /// PCA, K-means, rotation, Lloyd-Max; the skeleton is fitted on the block and stored in it, or shared.
 pub const KAKEYA_PRESET_KAKEYA: u32 = 1;
+/// A shared skeleton of full rank, a uniform step and entropy coding: bits go where the variance is.
+pub const KAKEYA_PRESET_RDO: u32 = 2;
 
 /// Least weighted squared error.
 pub const KAKEYA_DISTORTION_MSE: u32 = 0;
@@ -60,6 +62,8 @@ pub const KAKEYA_DISTORTION_LINF: u32 = 2;
 
 /// `kakeya_params::bits` fixes the rate.
 pub const KAKEYA_RATE_CONTROL_BITS: u32 = 0;
+/// `kakeya_params::step` fixes the error; the size of a block follows from its data. For rdo.
+pub const KAKEYA_RATE_CONTROL_STEP: u32 = 1;
 
 /// IEEE 754 binary32.
 pub const KAKEYA_DTYPE_F32: u32 = 0;
@@ -95,6 +99,14 @@ pub const KAKEYA_CPU_TIER_NEON: u32 = 4;
 pub const KAKEYA_BLOCK_FLAG_CHECKSUM: u32 = 1;
 /// `kakeya_block_info::flags`: the block carries its own skeleton.
 pub const KAKEYA_BLOCK_FLAG_OWN_SKELETON: u32 = 2;
+/// `kakeya_block_info::flags`: rows stored raw carry their positions.
+pub const KAKEYA_BLOCK_FLAG_POSITIONS: u32 = 4;
+/// `kakeya_block_info::flags`: symbols are entropy-coded, in runs of rows.
+pub const KAKEYA_BLOCK_FLAG_RUNS: u32 = 8;
+/// `kakeya_block_info::flags`: weights changed the steps of rows.
+pub const KAKEYA_BLOCK_FLAG_WEIGHTS: u32 = 16;
+/// `kakeya_block_info::flags`: all rows are stored raw, since that is smaller.
+pub const KAKEYA_BLOCK_FLAG_RAW: u32 = 32;
 
 /// Parameters of a codec or a fitter. Fill with `kakeya_params_init`, then change what you need.
 #[repr(C)]
@@ -108,8 +120,13 @@ pub struct kakeya_params {
     pub distortion: u32,
     /// `KAKEYA_RATE_CONTROL_*`. Default: bits.
     pub rate_control: u32,
-    /// Bits per coded component: an integer from 1 to 8. Default: 4.
+    /// With rate control bits: bits per coded component, an integer from 1 to 8. Default: 4.
     pub bits: f32,
+    /// With rate control step: step of the uniform quantiser, positive, in units of the rows after gains; must
+    /// be 0 otherwise. Every coefficient is coded to within 0.625 of it. Default: 0.
+    pub step: f32,
+    /// rdo: rows that are entropy-coded together, 1 to 65535: the unit of random access. Default: 128.
+    pub rows_per_run: u32,
     /// With `KAKEYA_DISTORTION_LINF`: largest allowed |x - x'| of a row that is not protected, checked by
     /// decoding; 0 = none asked. Must be 0 with the other distortions. Default: 0.
     pub max_abs_error: f32,
@@ -121,7 +138,8 @@ pub struct kakeya_params {
     pub kmeans_k: u32,
     /// kakeya: rounds of K-means, 1 to 100. Default: 10.
     pub kmeans_iters: u32,
-    /// Rows of a block that may be stored raw; their space is reserved in every block. Default: 0.
+    /// Rate control bits: rows of a block that may be stored raw; their space is reserved in every block. With
+    /// rate control step any number may be, and nothing is reserved. Default: 0.
     pub max_protected: size_t,
     /// Selects the random signs of the rotation and the choices of K-means. Default: 0.
     pub seed: u64,
@@ -253,8 +271,12 @@ pub struct kakeya_block_info {
     pub rank: size_t,
     /// K-means centres in use, 0 = none.
     pub n_centres: size_t,
-    /// Bits per coded component.
+    /// Bits per coded component; 0 with a step and in a raw block.
     pub bits: u32,
+    /// Step of the uniform quantiser; 0 at fixed rate.
+    pub step: f32,
+    /// Rows that are entropy-coded together; 0 at fixed rate.
+    pub rows_per_run: u32,
     /// Rows stored raw.
     pub n_protected: u32,
     /// Size of the whole block in bytes.

@@ -179,7 +179,8 @@ impl Header {
     /// The header of the same rows stored raw, at the given positions.
     pub(crate) fn to_raw(&self, positions: Option<&[i32]>) -> Self {
         let first_position = positions.map_or(0, |positions| positions[0]);
-        let follow = |positions: &[i32]| positions.windows(2).all(|pair| pair[0].checked_add(1) == Some(pair[1]));
+        let follow =
+            |positions: &[i32]| positions.windows(2).all(|pair| pair[0].checked_add(1) == Some(pair[1]));
         let listed = if positions.is_none_or(follow) { 0 } else { FLAG_POSITIONS };
         let mut header = Self {
             flags: (self.flags & FLAG_CHECKSUM) | FLAG_RAW | listed,
@@ -206,7 +207,9 @@ impl Header {
         match () {
             () if Preset::from_code(u32::from(self.preset)).is_err() => corrupt("preset", 6),
             () if self.distortion > 2 => corrupt("distortion", 7),
-            () if raw && self.flags & !(FLAG_CHECKSUM | FLAG_POSITIONS | FLAG_RAW) != 0 => corrupt("flags", 8),
+            () if raw && self.flags & !(FLAG_CHECKSUM | FLAG_POSITIONS | FLAG_RAW) != 0 => {
+                corrupt("flags", 8)
+            }
             () if !raw && self.flags & !known != 0 => corrupt("flags", 8),
             () if !runs && self.has(FLAG_WEIGHTS) => corrupt("flags", 8),
             () if self.bits > 8 || (self.bits == 0) != (raw || runs) => corrupt("bits", 9),
@@ -316,11 +319,8 @@ impl Sections {
         let (n, rank, k) = (header.n_rows as usize, usize::from(header.rank), usize::from(header.n_centres));
         let (raw, runs) = (header.has(FLAG_RAW), header.has(FLAG_RUNS));
         let slots = if raw { n } else { header.slots as usize };
-        let own = if header.has(FLAG_OWN_SKELETON) {
-            own_skeleton_bytes(header.dim as usize, rank, k)
-        } else {
-            0
-        };
+        let own =
+            if header.has(FLAG_OWN_SKELETON) { own_skeleton_bytes(header.dim as usize, rank, k) } else { 0 };
         let only = |on: bool, len: usize| if on { len } else { 0 };
         let fixed = !raw && !runs;
         let mut at = header.header_bytes();
@@ -338,7 +338,11 @@ impl Sections {
         let symbols = next(only(fixed, bytes_for(n.checked_mul(rank)?, header.bits)?))?;
         let n_runs = if runs { n.div_ceil(usize::from(header.rows_per_run)) } else { 0 };
         let run_ends = next(n_runs.checked_mul(4)?)?;
-        let slot_bytes = if raw { only(header.has(FLAG_POSITIONS), n * 4) } else { slots.checked_mul(header.slot_bytes())? };
+        let slot_bytes = if raw {
+            only(header.has(FLAG_POSITIONS), n * 4)
+        } else {
+            slots.checked_mul(header.slot_bytes())?
+        };
         let raw_bytes = slots.checked_mul(header.raw_row_bytes as usize)?;
         // Runs fill what the other sections leave.
         let others = run_ends.end.checked_add(slot_bytes)?.checked_add(raw_bytes)?;

@@ -36,7 +36,14 @@ pub const OFFSET_SIZES: usize = 4;
 pub fn log2_eighths(x: f32) -> i32 {
     /// `2^((2i + 1)/16)`: where one eighth ends and the next begins.
     const BETWEEN: [f32; 8] = [
-        1.044_273_8, 1.138_789, 1.241_857_8, 1.354_255_5, 1.476_826_1, 1.610_490_3, 1.756_252_2, 1.915_206_6,
+        1.044_273_8,
+        1.138_789,
+        1.241_857_8,
+        1.354_255_5,
+        1.476_826_1,
+        1.610_490_3,
+        1.756_252_2,
+        1.915_206_6,
     ];
     let bits = x.to_bits();
     let mantissa = f32::from_bits((bits & 0x007F_FFFF) | 0x3F80_0000);
@@ -140,6 +147,15 @@ impl Model {
         let escape = ESCAPES[bin.table];
         self.shares[bin.table][(high.clamp(-escape, escape) + WIDEST) as usize]
     }
+}
+
+/// Bits that a value of deviation `sigma`, quantised with `step`, takes on average.
+pub fn expected_bits(sigma: f32, step: f32) -> f64 {
+    let bin = Bin::of(log2_eighths(sigma) - log2_eighths(step));
+    let share = |freq: u16| f64::from(freq) / f64::from(1 << FREQ_BITS);
+    let bits = |freq: u16| if freq > 0 { -share(freq) * share(freq).log2() } else { 0.0 };
+    let [zero, others @ ..] = &FREQUENCIES[bin.table];
+    bits(*zero) + 2.0 * others.iter().map(|&freq| bits(freq)).sum::<f64>() + f64::from(bin.shift)
 }
 
 /// How far the reconstruction point of `value` lies beyond it, in steps.

@@ -6,6 +6,7 @@ use crate::kmeans;
 use crate::params::{Params, Preset};
 use crate::pca::{Axes, Moments, axes_of_block};
 use crate::quantize::DISTORTION;
+use crate::rate::expected_bits;
 use half::f16;
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
@@ -129,19 +130,43 @@ fn finish(
     let left = try_kmeans(&mut skeleton, sample, weights, params, centre_bits)?;
     let n_centres = skeleton.n_centres();
     let energy = total + axes.mean.iter().map(|x| x * x).sum::<f64>();
-    let distortion = DISTORTION[usize::from(params.bits()) - 1];
-    let lost = total - captured + distortion * captured * left;
-    let side_bits = 16.0 + if n_centres > 0 { 8.0 + f64::from(index_bits(n_centres)) } else { 0.0 };
+    let centre_side = if n_centres > 0 { 8.0 + f64::from(index_bits(n_centres)) } else { 0.0 };
+    let (row_bits, coded_error) = predict(&skeleton, captured * left, params);
     let report = FitReport {
         rows: weights.len() as u64,
         rank,
         captured_variance: if total > 0.0 { captured / total } else { 1.0 },
         coding_gain: coding_gain(&axes.variances[..rank]),
         n_centres,
-        predicted_bpv: (rank as f64 * f64::from(params.bits()) + side_bits) / dim as f64,
-        predicted_error: if energy > 0.0 { lost / energy } else { 0.0 },
+        predicted_bpv: (row_bits + centre_side) / dim as f64,
+        predicted_error: if energy > 0.0 { (total - captured + coded_error) / energy } else { 0.0 },
     };
     Ok((skeleton, report))
+}
+
+/// Bits of a row, and what coding leaves of its energy, of which `coded` is left after the centres.
+fn predict(skeleton: &Skeleton, coded: f64, params: &Params) -> (f64, f64) {
+    let step = params.settings().step;
+    if params.settings().preset != Preset::Rdo {
+        let bits = 16.0 + skeleton.rank as f64 * f64::from(params.bits());
+        return (bits, coded * DISTORTION[usize::from(params.bits()) - 1]);
+    }
+    // A coefficient far above the step keeps the error of a uniform quantiser, one far below is lost as a whole.
+    let noise = f64::from(step).powi(2) / 12.0;
+    let component = |&variance: &f32| {
+        let variance = f64::from(variance);
+        (
+            component_bits(variance, params),
+            if variance > 0.0 { 1.0 / (1.0 / variance + 1.0 / noise) } else { 0.0 },
+        )
+    };
+    let parts = skeleton.variances().iter().map(component);
+    parts.fold((4.0, 0.0), |sum, part| (sum.0 + part.0, sum.1 + part.1))
+}
+
+/// Bits of a component of this variance at the step of `params`.
+fn component_bits(variance: f64, params: &Params) -> f64 {
+    expected_bits((variance as f32).sqrt(), params.settings().step)
 }
 
 /// Bits of a centre index.
@@ -176,9 +201,11 @@ fn coding_gain(variances: &[f64]) -> f64 {
     mean / (variances.iter().map(|variance| variance.ln()).sum::<f64>() / n).exp()
 }
 
-/// Fits centres and keeps them if the bits that they save on a row, `rank/2·log₂` of the energy ratio, exceed
-/// the bits that they cost: an index, 8 bits of reach, and the row's share of the centres themselves. Returns
-/// the share of the sample's energy that is left for the quantiser; 1 where no centre was kept.
+/// Fits centres and keeps them if the bits that they save on a row exceed the bits that they cost: an index, 8
+/// bits of reach, and the row's share of the centres themselves. At fixed rate they save `rank/2·log₂` of the
+/// energy ratio, at a fixed step what the rate model saves on the components' variances, which become those of
+/// what the centres leave. Returns the share of the sample's energy that is left for the quantiser; 1 where no
+/// centre was kept.
 fn try_kmeans(
     skeleton: &mut Skeleton,
     sample: &[f32],
@@ -203,21 +230,41 @@ fn try_kmeans(
     let mut centres = kmeans::fit(&rows, weights, rank, k, settings.kmeans_iters, settings.seed)?;
     centres.iter_mut().for_each(|x| *x = f16::from_f32(*x).to_f32());
 
-    let (mut energy, mut left, mut reach) = (0.0, 0.0, 0.0_f32);
+    let (mut energy, mut left, mut reach, mut total) = (0.0, 0.0, 0.0_f32, 0.0);
+    let mut after = try_vec(rank, 0.0_f64, "the variances of the sample")?;
     for (y, &weight) in rows.chunks_exact(rank).zip(weights) {
-        let Some((_, t)) = kmeans::assign(y, &centres) else { return Ok(1.0) };
+        let Some((index, t)) = kmeans::assign(y, &centres) else { return Ok(1.0) };
+        let centre = &centres[index * rank..(index + 1) * rank];
+        for ((after, &y), &c) in after.iter_mut().zip(y).zip(centre) {
+            *after += f64::from(weight) * f64::from(y - t * c).powi(2);
+        }
+        total += f64::from(weight);
         let norm = dot(y, y);
         energy += f64::from(weight) * f64::from(norm);
         left += f64::from(weight) * f64::from((norm - t * t).max(0.0));
         reach = reach.max(t.abs());
     }
     let n_centres = centres.len() / rank;
-    let saved = 0.5 * rank as f64 * (energy / left).log2();
+    let scale = 1.0 / (total * f64::from(shrink).powi(2));
+    after.iter_mut().for_each(|variance| *variance *= scale);
+    let rdo = settings.preset == Preset::Rdo;
+    let saved = if rdo {
+        let saved = |(&before, &after): (&f32, &f64)| {
+            component_bits(f64::from(before), params) - component_bits(after, params)
+        };
+        skeleton.variances.iter().zip(&after).map(saved).sum()
+    } else {
+        0.5 * rank as f64 * (energy / left).log2()
+    };
     let cost = 8.0 + f64::from(index_bits(n_centres)) + centre_bits * centres.len() as f64;
     // A NaN, from rows without energy, keeps nothing.
     if saved > cost {
         skeleton.centres.extend_from_slice(&centres);
         skeleton.reach.peak = (reach / shrink).min(f32::MAX);
+        if rdo {
+            skeleton.variances.clear();
+            skeleton.variances.extend(after.iter().map(|&variance| variance as f32));
+        }
         return Ok(left / energy);
     }
     Ok(1.0)
