@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::blocks::{OBJECTIVES, codec, of_layout, shared, with_views};
+use common::blocks::{FLAG_RAW, OBJECTIVES, Side, codec, fit, of_layout, shared, stepped, with_views};
 use common::clustered;
 use common::counting::{Counting, counted};
 use kakeyaturbo::layout::{Layout, Segment};
@@ -35,7 +35,8 @@ fn allocations(codec: &Codec) -> [usize; 3] {
         counted(|| codec.encode(&mut workspace, &rows, &mut block))
     });
     let size = size.unwrap();
-    assert_eq!(verify(&block[..size]).unwrap().n_protected, 1);
+    let header = verify(&block[..size]).unwrap();
+    assert!(header.n_protected == 1 || header.flags & FLAG_RAW != 0);
 
     let (result, decoding, _) = with_views(codec.layout(), &mut back, |views| {
         let rows = RowsMut { n: ROWS, views, positions };
@@ -85,6 +86,25 @@ fn a_shared_skeleton_allocates_nothing() {
     for objective in OBJECTIVES {
         let codec = shared(settings(Preset::Kakeya), objective, skeleton.clone());
         assert_eq!(allocations(&codec), [0; 3], "{objective:?}");
+    }
+}
+
+/// With centres, with rotary embeddings, and with a step so small that the block is stored raw.
+#[test]
+fn a_fixed_step_allocates_nothing() {
+    let positions: Vec<i32> = (0..ROWS as i32).collect();
+    let side = Side { positions: Some(&positions), ..Side::default() };
+    let rope = Some(Rope { pairing: Pairing::Neox, inv_freq: vec![0.1; 8] });
+    let turned = vec![Segment { gain: 2.5, rope, ..Segment::new(16) }, Segment::new(DIM - 16)];
+    for layout in [Layout::plain(DIM).unwrap(), Layout::new(turned).unwrap()] {
+        for (step, rows_per_run) in [(0.1, 128), (0.1, 7), (1e-12, 128)] {
+            let settings = Settings { kmeans_k: 3, rows_per_run, ..stepped(step) };
+            let (skeleton, _) = fit(&settings, &layout, &rows(), side);
+            for objective in OBJECTIVES {
+                let codec = of_layout(settings.clone(), objective, layout.clone(), Some(skeleton.clone()));
+                assert_eq!(allocations(&codec), [0; 3], "{objective:?}, step {step}");
+            }
+        }
     }
 }
 

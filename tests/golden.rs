@@ -6,10 +6,14 @@
 
 mod common;
 
-use common::blocks::{OBJECTIVES, Side, bits, codec, decode, encode, shared};
+use common::blocks::{FLAG_RAW, OBJECTIVES, Side, bits, codec, decode, encode, fit, shared, stepped};
 use common::{clustered, normal};
+use kakeyaturbo::layout::Layout;
 use kakeyaturbo::{Codec, FORMAT_VERSION, Fitter, Objective, Params, Preset, Settings, Skeleton, verify};
 use std::path::{Path, PathBuf};
+
+/// Flag of a block in which weights changed the steps of rows.
+const FLAG_WEIGHTS: u8 = 16;
 
 /// A block: what it is of, and what it is an example of.
 struct Case {
@@ -17,12 +21,13 @@ struct Case {
     settings: Settings,
     dim: usize,
     rows: Vec<f32>,
+    weights: Option<Vec<f32>>,
     protect: &'static [usize],
 }
 
 fn case(name: &'static str, preset: Preset, bits: u8, dim: usize, rows: Vec<f32>) -> Case {
     let settings = Settings { preset, bits: f32::from(bits), kmeans_k: 3, seed: 5, ..Settings::default() };
-    Case { name, settings, dim, rows, protect: &[] }
+    Case { name, settings, dim, rows, weights: None, protect: &[] }
 }
 
 /// Normal rows, row 1 all zeros.
@@ -74,7 +79,9 @@ fn check(codec: &Codec, name: &str, case: &Case) {
     if updating() {
         let n = case.rows.len() / case.dim;
         let protect: Vec<u8> = (0..n).map(|i| u8::from(case.protect.contains(&i))).collect();
-        let bytes = encode(codec, &case.rows, Side { protect: Some(&protect), ..Side::default() }).unwrap();
+        let weights = case.weights.as_deref();
+        let side = Side { protect: Some(&protect), weights, ..Side::default() };
+        let bytes = encode(codec, &case.rows, side).unwrap();
         let back = decode(codec, &bytes, None).unwrap();
         std::fs::create_dir_all(path("")).unwrap();
         std::fs::write(path(&rows), back.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>()).unwrap();
@@ -84,6 +91,8 @@ fn check(codec: &Codec, name: &str, case: &Case) {
     let header = codec.verify(&block).unwrap_or_else(|error| panic!("{name}: {error}"));
     assert_eq!(header.n_protected as usize, case.protect.len(), "{name}");
     assert_eq!(header.n_centres > 0, name.contains("centres"), "{name}");
+    assert_eq!(header.flags & FLAG_RAW != 0, name.contains("raw-block"), "{name}");
+    assert_eq!(header.flags & FLAG_WEIGHTS != 0, name.contains("weights"), "{name}");
     let expected: Vec<u32> =
         read(&rows).as_chunks::<4>().0.iter().map(|&raw| u32::from_le_bytes(raw)).collect();
     assert_eq!(bits(&decode(codec, &block, None).unwrap()), expected, "{name} decodes differently");
@@ -115,10 +124,7 @@ fn a_stored_skeleton_serves_its_blocks() {
         let mut fitter = Fitter::new(12, &Params::new(case.settings.clone()).unwrap()).unwrap();
         fitter.add(&clustered((90, 12), 3, 1e-2, 28), &[1.0; 90]);
         let (skeleton, _) = fitter.finish().unwrap();
-        let mut bytes = vec![0; skeleton.saved_bytes()];
-        skeleton.save(&mut bytes).unwrap();
-        std::fs::create_dir_all(path("")).unwrap();
-        std::fs::write(path("shared.kks"), bytes).unwrap();
+        save("shared.kks", &skeleton);
     }
     let skeleton = Skeleton::load(&read("shared.kks")).unwrap();
     for objective in OBJECTIVES {
@@ -127,18 +133,105 @@ fn a_stored_skeleton_serves_its_blocks() {
     }
 }
 
+/// Rows whose deviations fall from 4 to 0.04 over 19 coordinates.
+fn falling(n: usize, seed: u64) -> Vec<f32> {
+    let mut rows = normal(n * 19, seed);
+    let scale = |i: usize| 4.0 * 10_f32.powf(-((i % 19) as f32) / 9.0);
+    rows.iter_mut().enumerate().for_each(|(i, x)| *x *= scale(i));
+    rows
+}
+
+fn stepped_case(name: &'static str, step: f32, rows: Vec<f32>) -> Case {
+    let settings = Settings { rows_per_run: 7, ..stepped(step) };
+    Case { name, settings, dim: 19, rows, weights: None, protect: &[] }
+}
+
+#[test]
+fn blocks_at_a_fixed_step_decode_to_the_stored_bits() {
+    if updating() {
+        save(
+            "falling.kks",
+            &fit(&stepped(0.5), &Layout::plain(19).unwrap(), &falling(200, 29), Side::default()).0,
+        );
+        let settings = Settings { kmeans_k: 3, ..stepped(0.01) };
+        let rows = clustered((90, 12), 3, 1e-2, 28);
+        save("stepped-centres.kks", &fit(&settings, &Layout::plain(12).unwrap(), &rows, Side::default()).0);
+    }
+    // Rows 100 times as long as those of the fit need escapes; a step far below all deviations, low bits.
+    let mut outliers = falling(17, 31);
+    outliers[3 * 19..5 * 19].iter_mut().for_each(|x| *x *= 100.0);
+    let mut cases = vec![
+        stepped_case("rdo-runs", 0.5, falling(23, 30)),
+        stepped_case("rdo-outliers", 0.5, outliers),
+        stepped_case("rdo-low-bits", 0.01, falling(7, 32)),
+        stepped_case("rdo-coarse", 50.0, falling(9, 33)),
+        stepped_case("rdo-weights", 0.5, falling(20, 34)),
+        stepped_case("rdo-protected", 0.5, falling(20, 35)),
+        stepped_case("rdo-raw-block", 1e-7, falling(5, 36)),
+    ];
+    cases[4].weights = Some((0..20).map(|i| (i % 6) as f32).collect());
+    cases[5].protect = &[0, 6, 7, 19];
+    let skeleton = Skeleton::load(&read("falling.kks")).unwrap();
+    for case in cases {
+        let name = format!("{}-mse", case.name);
+        check(&shared(case.settings.clone(), Objective::Mse, skeleton.clone()), &name, &case);
+    }
+    let mut case = stepped_case("rdo-centres", 0.01, clustered((25, 12), 3, 1e-2, 28));
+    case.dim = 12;
+    let skeleton = Skeleton::load(&read("stepped-centres.kks")).unwrap();
+    let settings = Settings { kmeans_k: 3, ..case.settings.clone() };
+    check(&shared(settings, Objective::LInf, skeleton), "rdo-centres-linf", &case);
+    stepped_header_fields();
+}
+
+fn save(name: &str, skeleton: &Skeleton) {
+    let mut bytes = vec![0; skeleton.saved_bytes()];
+    skeleton.save(&mut bytes).unwrap();
+    std::fs::create_dir_all(path("")).unwrap();
+    std::fs::write(path(name), bytes).unwrap();
+}
+
+/// A little-endian number of `len` bytes.
+fn field(block: &[u8], at: usize, len: usize) -> u64 {
+    block[at..at + len].iter().rev().fold(0, |n, &byte| n << 8 | u64::from(byte))
+}
+
 /// The header's fields lie where the format says, in a block that is read by no code but this.
 fn header_fields() {
     let block = read("turbo-3x33-ip.kkb");
-    let field =
-        |at: usize, len: usize| block[at..at + len].iter().rev().fold(0_u64, |n, &b| n << 8 | u64::from(b));
+    let field = |at, len| field(&block, at, len);
     assert_eq!(&block[..4], b"KKYB");
     assert_eq!(field(4, 2), u64::from(FORMAT_VERSION));
-    // Preset, distortion, flags (checksum), bits; rank, rows, dim, centres, slots, protected, raw bytes of a row.
+    // Preset, distortion, flags (checksum), bits; rank, centres, rows per run; rows, dim, slots, protected, raw
+    // bytes of a row.
     assert_eq!(block[6..10], [0, 1, 1, 3]);
-    assert_eq!(field(10, 2), 33);
-    assert_eq!([12, 16, 20, 24, 28, 32].map(|at| field(at, 4)), [3, 33, 0, 0, 0, 132]);
+    assert_eq!([10, 20, 22].map(|at| field(at, 2)), [33, 0, 0]);
+    assert_eq!([12, 16, 24, 28, 32].map(|at| field(at, 4)), [3, 33, 0, 0, 132]);
     // 92 of the header, 6 of scales, 3 bits × 99 symbols.
     assert_eq!((field(40, 8), block.len()), (92 + 6 + 38, 92 + 6 + 38));
-    assert_eq!(verify(&block).unwrap().certified_error, f64::from_bits(field(48, 8)));
+    assert_eq!(verify(&block).unwrap().certified_error, f32::from_bits(field(48, 4) as u32));
+    assert_eq!(field(52, 4), 0);
+}
+
+/// The same for a block with runs, and for one that is raw.
+fn stepped_header_fields() {
+    let block = read("rdo-weights-mse.kkb");
+    // Preset, distortion, flags (checksum, runs, weights), bits; rank, centres, rows per run.
+    assert_eq!(block[6..10], [2, 0, 1 + 8 + 16, 0]);
+    assert_eq!([10, 20, 22].map(|at| field(&block, at, 2)), [19, 0, 7]);
+    assert_eq!([12, 16, 24, 28, 32].map(|at| field(&block, at, 4)), [20, 19, 0, 0, 76]);
+    assert_eq!(field(&block, 52, 4) as u32, 0.5_f32.to_bits());
+    // 92 of the header, 10 of gains, 20 of steps, then the ends of 3 runs, of which the last is that of the block.
+    let runs = 92 + 10 + 20 + 3 * 4;
+    assert_eq!(field(&block, runs - 4, 4) as usize, block.len() - runs);
+
+    let block = read("rdo-raw-block-mse.kkb");
+    assert_eq!(&block[..4], b"KKYR");
+    // Preset with distortion, flags (checksum); dim, raw bytes of a row; rows.
+    assert_eq!(block[6..8], [2, 1]);
+    assert_eq!([8, 10].map(|at| field(&block, at, 2)), [19, 76]);
+    assert_eq!(field(&block, 12, 4), 5);
+    assert_eq!(block.len(), 64 + 5 * 76);
+    let rows: Vec<u8> = falling(5, 36).iter().flat_map(|x| x.to_le_bytes()).collect();
+    assert_eq!(block[64..], rows);
 }

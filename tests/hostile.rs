@@ -4,15 +4,16 @@
 mod common;
 
 use common::blocks::{
-    HEADER_BYTES, OBJECTIVES, Side, bits, codec, decode, decode_rows, encode, of_layout, with_views,
+    HEADER_BYTES, OBJECTIVES, RAW_HEADER_BYTES, Side, bits, codec, decode, decode_rows, encode, fit,
+    of_layout, stepped, with_views,
 };
 use common::counting::{Counting, counted};
 use common::{clustered, normal};
 use kakeyaturbo::dtype::Dtype;
 use kakeyaturbo::layout::{Layout, Segment};
 use kakeyaturbo::{
-    Codec, Error, FORMAT_VERSION, NanPolicy, Objective, Pairing, Preset, Rope, Rows, RowsMut, Settings,
-    Workspace, verify,
+    Codec, Error, FORMAT_VERSION, NanPolicy, Objective, Pairing, Params, Preset, RateControl, Rope, Rows,
+    RowsMut, Settings, Tier, Workspace, verify,
 };
 
 #[global_allocator]
@@ -28,34 +29,58 @@ struct Victim {
     block: Vec<u8>,
 }
 
-/// A block of each preset: with protected rows and positions, that of kakeya with a skeleton and centres.
-fn victims(checksum: bool) -> [Victim; 2] {
+/// Bytes of a raw row with its slot, and of the slots that a block of fixed rate reserves.
+const RAW_ROW: usize = 8 + 4 * 2 + (DIM - 4) * 4;
+const SLOTS: usize = 3;
+
+/// A block of each preset: with protected rows and positions, that of kakeya with a skeleton and centres, that of
+/// rdo with weights, centres and runs of five rows.
+fn victims(checksum: bool) -> [Victim; 3] {
     let rope = Some(Rope { pairing: Pairing::Interleaved, inv_freq: vec![0.3, 0.01] });
     let segments = vec![Segment { rope, raw_dtype: Dtype::F16, ..Segment::new(4) }, Segment::new(DIM - 4)];
     let layout = Layout::new(segments).unwrap();
-    [Preset::Turbo, Preset::Kakeya].map(|preset| {
-        let settings = Settings {
+    [Preset::Turbo, Preset::Kakeya, Preset::Rdo].map(|preset| {
+        let rdo = preset == Preset::Rdo;
+        let mut settings = Settings {
             preset,
             bits: 3.0,
             kmeans_k: 3,
             variance_ratio: 0.9,
-            max_protected: 3,
+            max_protected: SLOTS,
             checksum,
             ..Settings::default()
         };
-        let codec = of_layout(settings, Objective::Mse, layout.clone(), None);
+        if rdo {
+            settings = Settings { kmeans_k: 5, rows_per_run: 5, checksum, ..stepped(0.02) };
+        }
         let mut protect = [0; ROWS];
         (protect[2], protect[9]) = (1, 1);
-        let side = Side { positions: Some(&POSITIONS), protect: Some(&protect), weights: None };
+        let weights: Vec<f32> = (0..ROWS).map(|i| 1.0 + i as f32).collect();
+        let side = Side {
+            positions: Some(&POSITIONS),
+            protect: Some(&protect),
+            weights: rdo.then_some(&weights[..]),
+        };
         // Few directions and little noise: one centre for all rows pays for itself.
-        let block = encode(&codec, &clustered((ROWS, DIM), 1, 1e-4, 3), side).unwrap();
+        let rows = clustered((ROWS, DIM), if rdo { 5 } else { 1 }, 1e-4, 3);
+        // Fitted to more rows along the same directions.
+        let sample = clustered((200, DIM), 5, 1e-4, 3);
+        let at = Side { positions: Some(&[5; 200]), ..Side::default() };
+        let skeleton = rdo.then(|| fit(&settings, &layout, &sample, at).0);
+        let codec = of_layout(settings, Objective::Mse, layout.clone(), skeleton);
+        let block = encode(&codec, &rows, side).unwrap();
         let header = verify(&block).unwrap();
-        assert_eq!((header.n_protected, header.n_centres > 0), (2, preset == Preset::Kakeya));
+        assert_eq!((header.n_protected, header.n_centres > 0), (2, preset != Preset::Turbo));
         Victim { codec, block }
     })
 }
 
 impl Victim {
+    /// Where the slots begin: at fixed rate after all that are reserved, at a fixed step after those in use.
+    fn slots(&self) -> usize {
+        self.block.len() - verify(&self.block).unwrap().slots as usize * RAW_ROW
+    }
+
     /// The results of all that reads a block.
     fn read(&self, bytes: &[u8]) -> [Result<Vec<f32>, Error>; 4] {
         let mut workspace = Workspace::new(&self.codec, ROWS).unwrap();
@@ -118,7 +143,7 @@ fn check_finite(back: &[f32], bit: usize) {
 #[test]
 fn without_a_checksum_flipped_bits_decode_to_something_finite_or_not_at_all() {
     for victim in victims(false) {
-        let slots = victim.block.len() - 3 * (8 + 4 * 2 + (DIM - 4) * 4);
+        let slots = victim.slots();
         for bit in 0..8 * victim.block.len() {
             let mut flipped = victim.block.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
@@ -136,7 +161,7 @@ fn without_a_checksum_flipped_bits_decode_to_something_finite_or_not_at_all() {
 #[test]
 fn without_a_checksum_overwritten_bytes_decode_to_something_finite_or_not_at_all() {
     for victim in victims(false) {
-        let slots = victim.block.len() - 3 * (8 + 4 * 2 + (DIM - 4) * 4);
+        let slots = victim.slots();
         for start in HEADER_BYTES..slots {
             for value in [0x00, 0x7B, 0x7F, 0xFB, 0xFE, 0xFF] {
                 for len in [2, 4, 64] {
@@ -196,9 +221,8 @@ fn forged_headers_are_errors_that_cost_no_memory() {
         }
         // Counts and size that agree with each other: more slots than the codec has.
         let mut forged = victim.block.clone();
-        let slot = 8 + 4 * 2 + (DIM - 4) * 4;
-        forged.resize(forged.len() + slot, 0xFF);
-        put(&mut forged, 24, &4_u32.to_le_bytes());
+        forged.resize(forged.len() + RAW_ROW, 0xFF);
+        put(&mut forged, 24, &(verify(&victim.block).unwrap().slots + 1).to_le_bytes());
         let size = forged.len() as u64;
         put(&mut forged, 40, &size.to_le_bytes());
         seal(&mut forged);
@@ -216,8 +240,8 @@ fn forged_headers_are_errors_that_cost_no_memory() {
 
 #[test]
 fn slots_out_of_order_are_found() {
-    let [turbo, _] = victims(false);
-    let slots = turbo.block.len() - 3 * (8 + 4 * 2 + (DIM - 4) * 4);
+    let [turbo, ..] = victims(false);
+    let slots = turbo.slots();
     for (first, second, third) in [(9_u32, 2_u32, u32::MAX), (2, 2, u32::MAX), (2, 16, u32::MAX), (2, 9, 12)]
     {
         let mut forged = turbo.block.clone();
@@ -301,7 +325,7 @@ fn weights_that_are_no_weights_are_refused() {
 
 #[test]
 fn another_codec_and_another_version_are_told_apart() {
-    let [turbo, kakeya] = victims(true);
+    let [turbo, kakeya, _] = victims(true);
     assert!(matches!(turbo.codec.verify(&kakeya.block), Err(Error::WrongCodec { .. })));
     for (result, own) in kakeya.read(&turbo.block).iter().zip([true, false, false, false]) {
         assert!(own == result.is_ok() && (own || matches!(result, Err(Error::WrongCodec { .. }))));
@@ -421,4 +445,124 @@ fn arrays_of_another_length_are_refused() {
     }
     let block = encode(&codec, &rows, Side::default()).unwrap();
     assert!(matches!(decode(&codec, &block, Some(&[0; 7])), Err(Error::BadShape { got: 7, limit: 8, .. })));
+}
+
+/// A block of rdo that is stored raw as a whole.
+fn raw_victim(checksum: bool) -> Victim {
+    let settings = Settings { checksum, ..stepped(1e-12) };
+    let rope = Some(Rope { pairing: Pairing::Neox, inv_freq: vec![0.3] });
+    let layout = Layout::new(vec![Segment { rope, ..Segment::new(DIM) }]).unwrap();
+    let positions: Vec<i32> = POSITIONS.to_vec();
+    let (rows, side) = (normal(ROWS * DIM, 7), Side { positions: Some(&positions), ..Side::default() });
+    let skeleton = fit(&settings, &layout, &rows, side).0;
+    let codec = of_layout(settings, Objective::Mse, layout, Some(skeleton));
+    let block = encode(&codec, &rows, side).unwrap();
+    assert_eq!(block.len(), RAW_HEADER_BYTES + ROWS * (4 + 4 * DIM));
+    Victim { codec, block }
+}
+
+#[test]
+fn damage_to_a_raw_block_is_found() {
+    for checksum in [true, false] {
+        let victim = raw_victim(checksum);
+        assert!(victim.read(&victim.block).iter().all(Result::is_ok));
+        for len in 0..victim.block.len() {
+            assert!(victim.read(&victim.block[..len]).iter().all(Result::is_err), "{len} bytes");
+        }
+        for bit in 0..8 * victim.block.len() {
+            let mut flipped = victim.block.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let results = victim.read(&flipped);
+            if checksum || bit / 8 < RAW_HEADER_BYTES {
+                assert!(results.iter().all(Result::is_err), "bit {bit}");
+            }
+        }
+    }
+}
+
+/// Fields of the headers of rdo: rows per run at 22, step at 52; in a raw block flags at 7, dim 8, raw bytes 10,
+/// rows 12.
+#[test]
+fn forged_headers_of_rdo_are_errors() {
+    let [.., rdo] = victims(false);
+    let fields: [(usize, &[u8]); 8] = [
+        (8, &[0]),                 // no runs
+        (8, &[32 | 8]),            // the flag that the magic stands for
+        (8, &[8 | 4 | 2 | 16]),    // a skeleton of its own
+        (9, &[3]),                 // bits
+        (22, &[0, 0]),             // no rows in a run
+        (22, &[6, 0]),             // another run
+        (52, &[0, 0, 0, 0]),       // no step
+        (52, &[0, 0, 0xC0, 0x7F]), // NaN
+    ];
+    for (at, value) in fields {
+        let mut forged = rdo.block.clone();
+        put(&mut forged, at, value);
+        seal(&mut forged);
+        assert!(rdo.read(&forged)[1..].iter().all(Result::is_err), "{value:?} at {at}");
+    }
+    let raw = raw_victim(false);
+    for (at, value) in
+        [(6, 0), (6, 0x11), (7, 8), (7, 32), (7, 2), (8, 11), (8, 0), (10, 0), (12, 0), (12, 17)]
+    {
+        let mut forged = raw.block.clone();
+        forged[at] = value;
+        let crc = crc32fast::hash(&forged[..RAW_HEADER_BYTES - 4]);
+        put(&mut forged, RAW_HEADER_BYTES - 4, &crc.to_le_bytes());
+        assert!(raw.read(&forged)[1..].iter().all(Result::is_err), "{value} at {at}");
+    }
+}
+
+#[test]
+fn another_skeleton_is_another_codec() {
+    let layout = Layout::plain(DIM).unwrap();
+    let codec = |seed| {
+        let skeleton = fit(&stepped(0.1), &layout, &normal(50 * DIM, seed), Side::default()).0;
+        of_layout(stepped(0.1), Objective::Mse, layout.clone(), Some(skeleton))
+    };
+    let (one, other) = (codec(1), codec(2));
+    // Of a coded block and of a raw one.
+    for factor in [1.0, 1e20] {
+        let rows: Vec<f32> = normal(ROWS * DIM, 3).iter().map(|x| x * factor).collect();
+        let block = encode(&one, &rows, Side::default()).unwrap();
+        decode(&one, &block, None).unwrap();
+        assert!(matches!(decode(&other, &block, None), Err(Error::WrongCodec { .. })));
+        assert!(matches!(other.verify(&block), Err(Error::WrongCodec { .. })));
+    }
+}
+
+#[test]
+fn rdo_asks_for_a_step_and_a_skeleton_of_full_rank() {
+    for step in [0.0, -0.1, f32::NAN, f32::INFINITY, 1e-40] {
+        let error = Params::new(stepped(step)).unwrap_err();
+        assert!(matches!(error, Error::BadParam { what: "step", .. }), "{step}: {error}");
+    }
+    for preset in [Preset::Turbo, Preset::Kakeya] {
+        let error = Params::new(Settings { preset, ..stepped(0.1) }).unwrap_err();
+        assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+        let error = Params::new(Settings { preset, step: 0.1, ..Settings::default() }).unwrap_err();
+        assert!(matches!(error, Error::BadParam { what: "step", .. }), "{error}");
+    }
+    let error = Params::new(Settings { rate_control: RateControl::Bits, step: 0.0, ..stepped(0.1) });
+    assert!(matches!(error, Err(Error::Unsupported { .. })), "{error:?}");
+    for rows_per_run in [0, 65_536] {
+        let error = Params::new(Settings { rows_per_run, ..stepped(0.1) }).unwrap_err();
+        assert!(matches!(error, Error::BadParam { what: "rows_per_run", .. }), "{error}");
+    }
+
+    let codec = |skeleton: Option<_>| {
+        let (params, layout) = (Params::new(stepped(0.1)).unwrap(), Layout::plain(DIM).unwrap());
+        Codec::new(params, Objective::Mse, layout, skeleton, Tier::select(0).unwrap())
+    };
+    assert!(matches!(codec(None), Err(Error::Unsupported { what: "rdo without a skeleton", .. })));
+    let kakeya = Settings { preset: Preset::Kakeya, max_rank: 4, ..Settings::default() };
+    let fitted = |settings: &Settings, dim: usize| {
+        Some(std::sync::Arc::new(
+            fit(settings, &Layout::plain(dim).unwrap(), &normal(50 * dim, 8), Side::default()).0,
+        ))
+    };
+    let truncated = codec(fitted(&kakeya, DIM));
+    assert!(matches!(truncated, Err(Error::BadShape { got: 4, limit: DIM, .. })), "{truncated:?}");
+    assert!(matches!(codec(fitted(&stepped(0.1), DIM + 1)), Err(Error::BadShape { .. })));
+    codec(fitted(&stepped(0.1), DIM)).unwrap();
 }

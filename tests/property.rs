@@ -5,7 +5,10 @@
 
 mod common;
 
-use common::blocks::{HEADER_BYTES, Side, bits, codec, decode, decode_rows, encode, of_layout, shared};
+use common::blocks::{
+    FLAG_RAW, HEADER_BYTES, RAW_HEADER_BYTES, Side, bits, codec, decode, decode_rows, encode, fit, of_layout,
+    raw_rows, shared, stepped,
+};
 use half::{bf16, f16};
 use kakeyaturbo::dtype::{Dtype, Elements};
 use kakeyaturbo::layout::{Layout, Segment, View};
@@ -121,7 +124,23 @@ fn weights(n: usize, seed: u64) -> Option<Vec<f32>> {
     }
 }
 
-/// The error that a certificate is about, of f32 rows; `inverse_gain` per coordinate is 1.
+fn stepped_settings() -> impl Strategy<Value = Settings> {
+    let per_run = prop_oneof![Just(1_u32), 2..50_u32, Just(65_535)];
+    let bound = prop_oneof![Just(0.0_f32), 0.01..1.0_f32];
+    (-8.0..3.0_f32, per_run, prop_oneof![Just(0_u32), 1..20_u32], bound, any::<(u64, bool)>()).prop_map(
+        |(exponent, rows_per_run, kmeans_k, max_abs_error, (seed, checksum))| Settings {
+            rows_per_run,
+            kmeans_k,
+            kmeans_iters: 3,
+            max_abs_error,
+            seed,
+            checksum,
+            ..stepped(10_f32.powf(exponent))
+        },
+    )
+}
+
+/// The error that a certificate is about, of f32 rows that are coded; `inverse_gain` per coordinate is 1.
 fn measured(objective: Objective, rows: &[f32], back: &[f32], d: usize, weights: Option<&[f32]>) -> f64 {
     if objective == Objective::LInf {
         return common::largest_error(rows, back);
@@ -150,13 +169,22 @@ fn round_trip(codec: &Codec, rows: &[f32], weights: Option<&[f32]>, exact_bound:
 
     let back = decode(codec, &block, None).unwrap();
     assert!(back.iter().all(|x| x.is_finite()), "a decoded value is not finite");
-    let (certified, measured) =
-        (header.certified_error, measured(codec.objective(), rows, &back, d, weights));
+    // At a fixed step any row may be stored raw, which is exact.
+    let stored = raw_rows(&block);
+    let counts: Vec<f32> =
+        (0..n).map(|i| if stored[i] { 0.0 } else { weights.map_or(1.0, |weights| weights[i]) }).collect();
+    for i in (0..n).filter(|&i| stored[i]) {
+        assert_eq!(bits(&back[i * d..(i + 1) * d]), bits(&rows[i * d..(i + 1) * d]), "raw row {i}");
+    }
+    let measured = measured(codec.objective(), rows, &back, d, Some(&counts));
+    // The certificate is a binary32, so that an error beyond its range is infinite.
+    let measured = if measured > f64::from(f32::MAX) { f64::INFINITY } else { measured };
+    let certified = f64::from(header.certified_error);
     // The encoder may measure before the last roundings of binary32, some 1e-7 of the row: an error whose square
     // is the relative error moves that by twice its own size times theirs.
     let rounding = if codec.objective() == Objective::LInf { 0.0 } else { 1e-6 * measured.sqrt() + 1e-12 };
     assert!(
-        (certified - measured).abs() <= 1e-4 * measured + rounding,
+        certified == measured || (certified - measured).abs() <= 1e-4 * measured + rounding,
         "certified {certified}, measured {measured}"
     );
 
@@ -212,6 +240,26 @@ proptest! {
         round_trip(&codec, &rows(coded, n, d, seed), weights(n, seed).as_deref(), true);
     }
 
+    #[test]
+    fn any_skeleton_serves_any_block_at_any_step(
+        (n, d) in (1..=40_usize, 1..=100_usize),
+        (fitted, coded) in (kind(), kind()),
+        settings in stepped_settings(),
+        objective in objective(),
+        seed in any::<u64>(),
+    ) {
+        let max_abs_error = if objective == Objective::LInf { settings.max_abs_error } else { 0.0 };
+        let settings = Settings { max_abs_error, ..settings };
+        let layout = Layout::plain(d).unwrap();
+        let skeleton = fit(&settings, &layout, &rows(fitted, 50, d, seed ^ 1), Side::default()).0;
+        let codec = of_layout(settings, objective, layout, Some(skeleton));
+        let rows = rows(coded, n, d, seed);
+        let back = round_trip(&codec, &rows, weights(n, seed).as_deref(), false);
+        if max_abs_error > 0.0 {
+            prop_assert!(common::largest_error(&rows, &back) <= f64::from(max_abs_error));
+        }
+    }
+
     /// A power of two multiplies the decoded row exactly. (The range keeps both rows away from subnormals.)
     #[test]
     fn turbo_scales_by_powers_of_two(
@@ -236,7 +284,7 @@ proptest! {
     fn any_layout_round_trips(
         segments in prop::collection::vec(segment(), 1..=5),
         n in 1..=20_usize,
-        settings in settings(),
+        settings in prop_oneof![2 => settings(), 1 => stepped_settings()],
         objective in objective(),
         seed in any::<u64>(),
     ) {
@@ -362,14 +410,20 @@ fn layout_round_trip(segments: &[Placed], n: usize, settings: &Settings, objecti
     let settings = Settings { max_protected: protected, ..settings.clone() };
     let layout = Layout::new(segments.iter().map(|placed| placed.segment.clone()).collect()).unwrap();
     let raw_bytes = layout.raw_row_bytes();
-    let codec = of_layout(settings.clone(), objective, layout, None);
+    let rdo = settings.preset == Preset::Rdo;
+    let settings = Settings { max_abs_error: 0.0, ..settings };
+    let positions: Vec<i32> = (0..n as i32).map(|i| i * 37 + (seed % 100_000) as i32).collect();
+    let skeleton = rdo.then(|| {
+        let side = Side { positions: Some(&positions), ..Side::default() };
+        fit(&settings, &layout, &common::normal(n * layout.dim(), !seed), side).0
+    });
+    let codec = of_layout(settings.clone(), objective, layout, skeleton);
     let mut memories: Vec<Memory> = segments
         .iter()
         .zip(seed..)
         .map(|(placed, seed)| Memory::new(placed.dtype, &common::normal(placed.place(n).2, seed)))
         .collect();
     let given = memories.clone();
-    let positions: Vec<i32> = (0..n as i32).map(|i| i * 37 + (seed % 100_000) as i32).collect();
     let protect: Vec<u8> = (0..n).map(|i| u8::from(i % 2 == 0 && i / 2 < protected)).collect();
     let weights = weights(n, seed);
     let bound = codec.encode_bound(n).unwrap();
@@ -387,9 +441,17 @@ fn layout_round_trip(segments: &[Placed], n: usize, settings: &Settings, objecti
         codec.encode(&mut Workspace::new(&codec, n).unwrap(), &rows, &mut block).unwrap()
     };
     assert!(if settings.preset == Preset::Turbo { size == bound } else { size <= bound });
-    assert!(size >= HEADER_BYTES + 2 * n + protected * raw_bytes);
     let header = codec.verify(&block[..size]).unwrap();
-    assert_eq!(header.n_protected as usize, protect.iter().filter(|&&flag| flag != 0).count());
+    if rdo {
+        assert!(size <= RAW_HEADER_BYTES + n * (4 + raw_bytes));
+        let whole = header.flags & FLAG_RAW != 0;
+        let stored = raw_rows(&block[..size]);
+        assert!(stored.iter().zip(&protect).all(|(stored, protect)| *stored || *protect == 0));
+        assert!(!whole || header.n_protected == 0);
+    } else {
+        assert!(size >= HEADER_BYTES + 2 * n + protected * raw_bytes);
+        assert_eq!(header.n_protected as usize, protect.iter().filter(|&&flag| flag != 0).count());
+    }
 
     let back = decode_layout(&codec, segments, &block, (0, n), &positions);
     for (first, count) in (0..n).flat_map(|i| [(i, 1), (i, n - i)]) {

@@ -2,10 +2,11 @@
 
 mod common;
 
-use common::blocks::{OBJECTIVES, Side, bits, decode, encode};
+use common::blocks::{OBJECTIVES, Side, bits, decode, encode, fit, stepped};
 use common::{clustered, normal};
 use kakeyaturbo::layout::{Layout, Segment};
 use kakeyaturbo::{Codec, Error, Objective, Pairing, Params, Preset, Rope, Settings, Tier};
+use std::sync::Arc;
 
 const SCALAR: u32 = 1;
 
@@ -19,8 +20,12 @@ fn others() -> impl Iterator<Item = Tier> {
 }
 
 fn check(settings: &Settings, objective: Objective, layout: &Layout, rows: &[f32], side: Side<'_>) {
+    // The skeleton that rdo needs is fitted to the rows.
+    let rdo = settings.preset == Preset::Rdo;
+    let skeleton = rdo.then(|| Arc::new(fit(settings, layout, rows, side).0));
     let codec = |tier| {
-        Codec::new(Params::new(settings.clone()).unwrap(), objective, layout.clone(), None, tier).unwrap()
+        let params = Params::new(settings.clone()).unwrap();
+        Codec::new(params, objective, layout.clone(), skeleton.clone(), tier).unwrap()
     };
     let baseline = codec(Tier::select(SCALAR).unwrap());
     let block = encode(&baseline, rows, side).unwrap();
@@ -66,6 +71,23 @@ fn kakeya_is_the_same_on_all_tiers() {
                     &rows,
                     Side { weights: Some(&weights), ..Side::default() },
                 );
+            }
+        }
+    }
+}
+
+#[test]
+fn rdo_is_the_same_on_all_tiers() {
+    for d in [1, 5, 33, 64, 130] {
+        let layout = Layout::plain(d).unwrap();
+        let weights: Vec<f32> = (0..50).map(|i| (i % 5) as f32).collect();
+        let loud = normal(50 * d, 4).iter().map(|x| x * 1e30).collect();
+        for (rows, step) in [(normal(50 * d, 1), 0.3), (clustered((50, d), 3, 1e-3, 2), 0.01), (loud, 1e29)] {
+            for objective in OBJECTIVES {
+                let settings = Settings { kmeans_k: 3, rows_per_run: 20, ..stepped(step) };
+                let side = Side { weights: Some(&weights), ..Side::default() };
+                check(&settings, objective, &layout, &rows, side);
+                check(&settings, objective, &layout, &rows, Side::default());
             }
         }
     }

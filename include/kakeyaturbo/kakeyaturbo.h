@@ -41,6 +41,11 @@
 #define KAKEYA_PRESET_KAKEYA 1
 
 /**
+ * A shared skeleton of full rank, a uniform step and entropy coding: bits go where the variance is.
+ */
+#define KAKEYA_PRESET_RDO 2
+
+/**
  * Least weighted squared error.
  */
 #define KAKEYA_DISTORTION_MSE 0
@@ -59,6 +64,11 @@
  * `kakeya_params::bits` fixes the rate.
  */
 #define KAKEYA_RATE_CONTROL_BITS 0
+
+/**
+ * `kakeya_params::step` fixes the error; the size of a block follows from its data. For rdo.
+ */
+#define KAKEYA_RATE_CONTROL_STEP 1
 
 /**
  * IEEE 754 binary32.
@@ -136,6 +146,26 @@
 #define KAKEYA_BLOCK_FLAG_OWN_SKELETON 2
 
 /**
+ * `kakeya_block_info::flags`: rows stored raw carry their positions.
+ */
+#define KAKEYA_BLOCK_FLAG_POSITIONS 4
+
+/**
+ * `kakeya_block_info::flags`: symbols are entropy-coded, in runs of rows.
+ */
+#define KAKEYA_BLOCK_FLAG_RUNS 8
+
+/**
+ * `kakeya_block_info::flags`: weights changed the steps of rows.
+ */
+#define KAKEYA_BLOCK_FLAG_WEIGHTS 16
+
+/**
+ * `kakeya_block_info::flags`: all rows are stored raw, since that is smaller.
+ */
+#define KAKEYA_BLOCK_FLAG_RAW 32
+
+/**
  * A codec: immutable, to be shared by any number of threads.
  */
 typedef struct kakeya_codec kakeya_codec;
@@ -182,9 +212,18 @@ typedef struct kakeya_params {
      */
     uint32_t rate_control;
     /**
-     * Bits per coded component: an integer from 1 to 8. Default: 4.
+     * With rate control bits: bits per coded component, an integer from 1 to 8. Default: 4.
      */
     float bits;
+    /**
+     * With rate control step: step of the uniform quantiser, positive, in units of the rows after gains; must
+     * be 0 otherwise. Every coefficient is coded to within 0.625 of it. Default: 0.
+     */
+    float step;
+    /**
+     * rdo: rows that are entropy-coded together, 1 to 65535: the unit of random access. Default: 128.
+     */
+    uint32_t rows_per_run;
     /**
      * With `KAKEYA_DISTORTION_LINF`: largest allowed |x - x'| of a row that is not protected, checked by
      * decoding; 0 = none asked. Must be 0 with the other distortions. Default: 0.
@@ -207,7 +246,8 @@ typedef struct kakeya_params {
      */
     uint32_t kmeans_iters;
     /**
-     * Rows of a block that may be stored raw; their space is reserved in every block. Default: 0.
+     * Rate control bits: rows of a block that may be stored raw; their space is reserved in every block. With
+     * rate control step any number may be, and nothing is reserved. Default: 0.
      */
     size_t max_protected;
     /**
@@ -507,9 +547,17 @@ typedef struct kakeya_block_info {
      */
     size_t n_centres;
     /**
-     * Bits per coded component.
+     * Bits per coded component; 0 with a step and in a raw block.
      */
     uint32_t bits;
+    /**
+     * Step of the uniform quantiser; 0 at fixed rate.
+     */
+    float step;
+    /**
+     * Rows that are entropy-coded together; 0 at fixed rate.
+     */
+    uint32_t rows_per_run;
     /**
      * Rows stored raw.
      */
@@ -777,7 +825,7 @@ KAKEYA_API kakeya_status kakeya_decode_item_init(struct kakeya_decode_item *item
 /**
  * Checks parameters, layout and skeleton together and prepares everything that blocks have in common.
  *
- * `skeleton` is NULL for turbo. For kakeya, NULL means that every block is fitted a skeleton of its own, which
+ * `skeleton` is NULL for turbo, and needed for rdo. For kakeya, NULL means that every block is fitted a skeleton of its own, which
  * it carries; a skeleton from `kakeya_fitter_finish` or `kakeya_skeleton_load` is shared by all blocks and
  * stays alive as long as the codec does. `layout` and what it points to is copied.
  *
@@ -859,8 +907,8 @@ kakeya_status kakeya_workspace_create(const struct kakeya_codec *codec,
 KAKEYA_API void kakeya_workspace_free(struct kakeya_workspace *workspace);
 
 /**
- * Starts a fit for blocks of this layout. `params` must have preset kakeya; bits, variance ratio, largest
- * rank, K-means settings and seed matter. Memory is in proportion to the square of the dimension.
+ * Starts a fit for blocks of this layout. `params` must have preset kakeya or rdo, and be
+ * those of the codec to be. Memory is in proportion to the square of the dimension.
  *
  * # Safety
  * As `kakeya_codec_create`.

@@ -36,7 +36,8 @@ impl Codec {
         if (0..rows.n).any(|i| step_of_row(i) != 0) {
             header.flags |= FLAG_WEIGHTS;
         }
-        let raw = header.to_raw(rows.positions);
+        // Without a rotary embedding positions mean nothing, even where the caller has some.
+        let raw = header.to_raw(rows.positions.filter(|_| self.layout.needs_positions()));
         let limit = raw.bytes as usize;
         let got = dst.len();
         let coded = &mut dst[..limit.min(got)];
@@ -74,8 +75,11 @@ impl Codec {
         for i in 0..rows.n {
             // Raw is how rows that cannot be coded are stored, but they are refused all the same.
             self.assembly().load(rows, i, row)?;
-            let squared = self.assembly().put_raw(rows, i, row, bytes, &mut raw)?;
-            tally.add(rows.weight(i), squared);
+            let error = self.assembly().put_raw(rows, i, row, bytes, &mut raw)?;
+            // A row that is not finite has no relative error.
+            if error.energy.is_finite() {
+                tally.add(rows.weight(i), error);
+            }
         }
         header.certified_error = tally.certificate(self.objective);
         let mut crc = Hasher::new();
@@ -138,8 +142,8 @@ impl<V: Views + ?Sized, S: Fn(usize) -> i8> Pass<'_, V, S> {
                 if self.codec.assembly().load(self.rows, i, row)? {
                     room.raw[i] = true;
                 } else {
-                    match self.quantize::<R>(row, &mut step, scratch, values) {
-                        None => return Ok(None),
+                    match self.quantize(row, &mut step, scratch, values) {
+                        None => room.raw[i] = true,
                         Some((used, error)) => {
                             code = used;
                             room.raw[i] = self.missed::<R>(error);
@@ -172,7 +176,8 @@ impl<V: Views + ?Sized, S: Fn(usize) -> i8> Pass<'_, V, S> {
             }
             rest.put(&(live as u16).to_le_bytes());
             rest.put(run);
-            at += run.len() as u32 + 2;
+            let Some(end) = at.checked_add(run.len() as u32 + 2) else { return Ok(None) };
+            at = end;
             ends.put(&at.to_le_bytes());
         }
         packed_gains.finish().iter().for_each(|byte| gains.put(&[*byte]));
@@ -206,9 +211,9 @@ impl<V: Views + ?Sized, S: Fn(usize) -> i8> Pass<'_, V, S> {
         Ok(Some(header.bytes as usize))
     }
 
-    /// Quantises a row; `None` where that is beyond the coder.
+    /// Quantises a row; `None` where that is beyond the coder, and the row is stored raw.
     #[inline(always)]
-    fn quantize<R: Distortion>(
+    fn quantize(
         &self,
         x: &[f32],
         step: &mut RowStep,
@@ -329,7 +334,7 @@ impl<'a> RunReader<'a> {
             }
             values[*live..].fill(0);
             self.next += 1;
-            if self.next % per_run == 0 || self.next == self.header.n_rows as usize {
+            if self.next.is_multiple_of(per_run) || self.next == self.header.n_rows as usize {
                 // The whole run was read: its end must be what the encoder began with.
                 if let Some((decoder, _)) = self.run.take() {
                     decoder.finish()?;

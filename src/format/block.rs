@@ -149,7 +149,8 @@ impl Header {
         let mut header = Self {
             preset: kind & 15,
             distortion: kind >> 4,
-            flags: fields.u8() | FLAG_RAW,
+            // The bit is implied by the magic: one that is set makes the header contradict itself.
+            flags: fields.u8() ^ FLAG_RAW,
             bits: 0,
             rank: 0,
             dim: u32::from(fields.u16()),

@@ -25,7 +25,9 @@ pub const WIDEST: i32 = 20;
 /// Symbols of a table, with the impossible ones: `−WIDEST ..= WIDEST`.
 pub const SYMBOLS: usize = 2 * WIDEST as usize + 1;
 /// Largest magnitude that can be coded.
-pub const LARGEST: i32 = 1 << 24;
+pub const LARGEST: i32 = 1 << LARGEST_BITS;
+/// Low bits that are split off at most, and bits that an escape adds at most.
+const LARGEST_BITS: u32 = 24;
 /// Unit of the reconstruction offsets: 1/256 of a step.
 pub const OFFSET_UNIT: f32 = 1.0 / 256.0;
 /// Magnitudes with an offset of their own; larger ones share the last.
@@ -64,7 +66,7 @@ impl Bin {
     /// The bin of `8·log₂(σ·g/Δ)`.
     #[inline(always)]
     pub fn of(eighths: i32) -> Self {
-        let bin = ((eighths + 1) >> 1).max(FIRST_BIN);
+        let bin = ((eighths + 1) >> 1).clamp(FIRST_BIN, LAST_BIN + 4 * LARGEST_BITS as i32);
         let octaves = (bin - LAST_BIN + 3).max(0) >> 2;
         Self { table: (bin - 4 * octaves - FIRST_BIN) as usize, shift: octaves as u32 }
     }
@@ -124,7 +126,7 @@ impl Model {
         let mut high = symbol as i32 - WIDEST;
         if high.abs() == ESCAPES[bin.table] {
             let mut rest = 0;
-            while rest < 25 && decoder.bits(lane, 1) == 0 {
+            while rest < LARGEST_BITS && decoder.bits(lane, 1) == 0 {
                 rest += 1;
             }
             let beyond = (1 << rest) + take_bits(decoder, lane, rest) as i32;
@@ -246,6 +248,40 @@ mod tests {
         assert_eq!(Bin::of(20), Bin { table: 22, shift: 1 });
         assert_eq!(Bin::of(26), Bin { table: 25, shift: 1 });
         assert_eq!(Bin::of(28), Bin { table: 22, shift: 2 });
+        assert_eq!(Bin::of(2000), Bin { table: 25, shift: 24 });
+    }
+
+    /// A step that is tiny next to the deviation asks for more low bits than a value has.
+    #[test]
+    fn values_far_below_their_deviation_come_back() {
+        let model = Model::new().unwrap();
+        let values = [0, 1, -1, 100, LARGEST, -LARGEST];
+        for bin in [Bin::of(180), Bin::of(208), Bin::of(500), Bin::of(2000)] {
+            let mut buffer = [0; 200];
+            let mut encoder = Encoder::new(&mut buffer);
+            values.iter().rev().for_each(|&value| model.put(&mut encoder, 0, bin, value));
+            let mut decoder = Decoder::new(encoder.finish()).unwrap();
+            assert_eq!(values.map(|_| model.take(&mut decoder, 0, bin)), values, "{bin:?}");
+            decoder.finish().unwrap();
+        }
+    }
+
+    /// An escape with more zeros than any value has is what a forged stream may contain.
+    #[test]
+    fn an_escape_without_end_is_read_without_a_panic() {
+        let model = Model::new().unwrap();
+        for (table, escape) in ESCAPES.into_iter().enumerate() {
+            let bin = Bin { table, shift: 0 };
+            for sign in [-1, 1] {
+                let mut buffer = [0; 200];
+                let mut encoder = Encoder::new(&mut buffer);
+                (0..80).for_each(|_| encoder.put(0, Share::of_bits(0, 1)));
+                encoder.put(0, model.share(bin, sign * escape));
+                let mut decoder = Decoder::new(encoder.finish()).unwrap();
+                let value = model.take(&mut decoder, 0, bin);
+                assert!(value.signum() == sign && value.abs() <= 4 * LARGEST, "{value}");
+            }
+        }
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 use kakeyaturbo::dtype::Elements;
 use kakeyaturbo::layout::{Layout, View};
-use kakeyaturbo::{Codec, Objective, Params, Result, Rows, RowsMut, Settings, Skeleton, Tier, Workspace};
+use kakeyaturbo::{
+    Codec, FitReport, Header, Objective, Params, Preset, RateControl, Result, Rows, RowsMut, Settings,
+    Skeleton, StreamFitter, Tier, Workspace, verify,
+};
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -10,6 +13,12 @@ pub const OBJECTIVES: [Objective; 3] = [Objective::Mse, Objective::InnerProduct,
 
 /// Bytes of a block's header.
 pub const HEADER_BYTES: usize = 92;
+
+/// Bytes of the header of a block that is stored raw as a whole.
+pub const RAW_HEADER_BYTES: usize = 64;
+
+/// Flag of such a block.
+pub const FLAG_RAW: u8 = 32;
 
 /// What goes with the rows of a block.
 #[derive(Debug, Clone, Copy, Default)]
@@ -37,6 +46,40 @@ pub fn of_layout(
 ) -> Codec {
     let params = Params::new(settings).unwrap();
     Codec::new(params, objective, layout, skeleton.map(Arc::new), Tier::select(0).unwrap()).unwrap()
+}
+
+/// Settings of rdo at a fixed step, without K-means.
+pub fn stepped(step: f32) -> Settings {
+    Settings {
+        preset: Preset::Rdo,
+        rate_control: RateControl::Step,
+        step,
+        kmeans_k: 0,
+        ..Settings::default()
+    }
+}
+
+/// The skeleton of contiguous rows, and what its fit reports.
+pub fn fit(settings: &Settings, layout: &Layout, rows: &[f32], side: Side<'_>) -> (Skeleton, FitReport) {
+    let mut fitter = StreamFitter::new(&Params::new(settings.clone()).unwrap(), layout.clone()).unwrap();
+    let n = rows.len() / layout.dim();
+    let Side { positions, weights, protect } = side;
+    with_views(layout, &mut rows.to_vec(), |views| {
+        fitter.add(&Rows { n, views, positions, weights, protect }).unwrap();
+    });
+    fitter.finish().unwrap()
+}
+
+/// Which rows of a block are stored raw.
+pub fn raw_rows(block: &[u8]) -> Vec<bool> {
+    let header: Header = verify(block).unwrap();
+    let mut raw = vec![header.flags & FLAG_RAW != 0; header.n_rows as usize];
+    let slots = header.slots as usize;
+    let start = header.bytes as usize - slots * (header.slot_bytes() + header.raw_row_bytes as usize);
+    for slot in block[start..].chunks(header.slot_bytes()).take(header.n_protected as usize) {
+        raw[u32::from_le_bytes(slot[..4].try_into().unwrap()) as usize] = true;
+    }
+    raw
 }
 
 /// Calls `with` with views of the contiguous rows `[n, dim]`, one per segment.

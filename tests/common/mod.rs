@@ -71,6 +71,50 @@ pub fn heads(file: &[u8], tensor: &str) -> (Vec<Vec<f32>>, usize) {
     ((0..heads).map(head).collect(), dim)
 }
 
+/// K and V of all heads of some layers side by side, as rows `[tokens, layers · 2 · heads · head_dim]`, and the
+/// positions.
+pub struct Joined {
+    pub rows: Vec<f32>,
+    pub positions: Vec<i32>,
+    /// Coordinates of a tensor in a row: `heads · head_dim`.
+    pub width: usize,
+    /// Coordinates of a row.
+    pub dim: usize,
+}
+
+impl Joined {
+    pub fn read(file: &[u8], layers: &[u32]) -> Self {
+        let file = SafeTensors::deserialize(file).expect("a safetensors file");
+        let tensor = |name: &str| file.tensor(name).expect("a tensor of the fixture");
+        let positions: Vec<i32> = tensor("positions")
+            .data()
+            .chunks_exact(4)
+            .map(|raw| i32::from_le_bytes(raw.try_into().expect("four bytes")))
+            .collect();
+        let names: Vec<String> =
+            layers.iter().flat_map(|layer| ["k", "v"].map(|kv| format!("layers.{layer}.{kv}"))).collect();
+        let width: usize = tensor(&names[0]).shape()[1..].iter().product();
+        let dim = names.len() * width;
+        let mut rows = vec![0.0; positions.len() * dim];
+        for (t, name) in names.iter().enumerate() {
+            for (row, raw) in rows.chunks_exact_mut(dim).zip(tensor(name).data().chunks_exact(2 * width)) {
+                for (x, raw) in row[t * width..].iter_mut().zip(raw.chunks_exact(2)) {
+                    *x = half::f16::from_le_bytes([raw[0], raw[1]]).to_f32();
+                }
+            }
+        }
+        Self { rows, positions, width, dim }
+    }
+
+    /// Tensor `t` of `rows` that are joined like these, `[tokens, width]`.
+    pub fn tensor(&self, rows: &[f32], t: usize) -> Vec<f32> {
+        rows.chunks_exact(self.dim)
+            .flat_map(|row| &row[t * self.width..(t + 1) * self.width])
+            .copied()
+            .collect()
+    }
+}
+
 /// The K and V tensors of the fixture.
 pub const TENSORS: [&str; 12] = [
     "layers.0.k",

@@ -6,10 +6,12 @@ import zlib
 
 import numpy as np
 
+import stepped
 from kakeya import Codes, Kernel, Skeleton
 
-CHECKSUM, OWN_SKELETON, POSITIONS = 1, 2, 4
-BLOCK_HEADER = struct.Struct("<4sHBBBBHIIIIIIIQd32s")
+CHECKSUM, OWN_SKELETON, POSITIONS, RUNS, WEIGHTS = 1, 2, 4, 8, 16
+BLOCK_HEADER = struct.Struct("<4sHBBBBHIIHHIIIIQff32s")
+RAW_HEADER = struct.Struct("<4sHBBHHIIfi32s")
 SKELETON_HEADER = struct.Struct("<4sHHIII")
 
 
@@ -35,18 +37,31 @@ class Segment:
 
 
 @dataclasses.dataclass
+class Runs:
+    """What a block at a fixed step has in place of symbols: runs as pairs of the number of coded components, and
+    what the range coder wrote."""
+
+    step: float
+    rows_per_run: int
+    runs: list
+
+
+@dataclasses.dataclass
 class Block:
     """A parsed block. `raw` are its raw rows: row, position, bytes."""
 
     preset: int
     distortion: int
     bits: int
+    n_rows: int
     dim: int
-    codes: Codes
+    codes: object  # kakeya.Codes; stepped.Codes without values, where there are runs; None in a raw block
     skeleton: Skeleton  # None unless the block carries it
+    runs: Runs  # None at a fixed rate
     raw: list
     certified_error: float
     fingerprint: bytes
+    parts: set  # which kinds of section it has
 
 
 class Cursor:
@@ -103,15 +118,21 @@ def parse_skeleton(data):
 
 def parse_block(data):
     """The block at the start of `data`."""
+    if data[:4] == b"KKYR":
+        return _parse_raw(data)
     require(len(data) >= 92 and data[:4] == b"KKYB", "magic")
     fields = BLOCK_HEADER.unpack_from(data)
-    _, version, preset, distortion, flags, bits, rank, n, dim, n_centres = fields[:10]
-    slots, used, raw_bytes, payload_crc, size, certified_error, fingerprint = fields[10:]
+    _, version, preset, distortion, flags, bits, rank, n, dim, n_centres, per_run = fields[:11]
+    slots, used, raw_bytes, payload_crc, size, certified_error, step, fingerprint = fields[11:]
     require(version == 0, "version")
     require(zlib.crc32(data[:88]) == struct.unpack_from("<I", data, 88)[0], "header checksum")
-    require(preset <= 1 and distortion <= 2 and flags <= 7 and 1 <= bits <= 8, "preset, distortion, flags, bits")
+    require(preset <= 2 and distortion <= 2 and flags <= 31, "preset, distortion, flags")
+    require(1 <= bits <= 8 if not flags & RUNS else bits == 0, "bits")
+    require(bool(flags & RUNS) or not flags & WEIGHTS, "weights without runs")
     require(n >= 1 and 1 <= dim <= 4096 and rank <= dim, "shape")
     require(n_centres <= 256 and (n_centres == 0 or rank > 0), "number of centres")
+    require((per_run > 0) == bool(flags & RUNS), "rows per run")
+    require(np.finfo(np.float32).tiny <= step < np.inf if flags & RUNS else step == 0, "step")
     require(used <= min(slots, n), "number of raw rows")
     require(size <= len(data), "truncated")
     payload = data[92:size]
@@ -119,11 +140,21 @@ def parse_block(data):
 
     cursor = Cursor(payload)
     skeleton = _skeleton(cursor, dim, rank, n_centres) if flags & OWN_SKELETON else None
-    scales = cursor.array("<u2", n)
+    if flags & RUNS:
+        gains = cursor.symbols(n, 4)
+        steps = cursor.array("i1", n).astype(np.intp) if flags & WEIGHTS else np.zeros(n, np.intp)
+        require((np.abs(steps) <= 16).all(), "the step of a row")
+    else:
+        scales = cursor.array("<u2", n)
     reaches = cursor.array("u1", n) if n_centres else np.zeros(n, np.uint8)
     centres = cursor.symbols(n, max(n_centres - 1, 0).bit_length())
-    symbols = cursor.symbols(n * rank, bits).reshape(n, rank)
     slot = np.dtype([("row", "<u4"), ("position", "<i4")] if flags & POSITIONS else [("row", "<u4")])
+    if flags & RUNS:
+        runs = Runs(step, per_run, _runs(cursor, -(-n // per_run), rank, slots * (slot.itemsize + raw_bytes)))
+        codes = stepped.Codes(gains, steps, reaches, centres)
+    else:
+        runs = None
+        codes = Codes(scales, reaches, centres, cursor.symbols(n * rank, bits).reshape(n, rank))
     table = cursor.array(slot, slots)
     raw_rows = [cursor.take(raw_bytes) for _ in range(slots)]
     require(cursor.at == len(payload), "size")
@@ -133,12 +164,54 @@ def parse_block(data):
     require((rows[used:] == 0xFFFFFFFF).all(), "slot that is not used")
     coded = np.ones(n, bool)
     coded[rows[:used]] = False
-    require((scales[coded] <= 0xFEFF).all(), "a scale")
+    require(runs is not None or (scales[coded] <= 0xFEFF).all(), "a scale")
     require((centres[coded] < max(n_centres, 1)).all(), "a centre index")
     positions = table["position"] if flags & POSITIONS else np.zeros(slots, np.int32)
     raw = [(int(rows[i]), int(positions[i]), raw_rows[i]) for i in range(used)]
-    codes = Codes(scales, reaches, centres, symbols)
-    return Block(preset, distortion, bits, dim, codes, skeleton, raw, certified_error, fingerprint)
+    kinds = {
+        "own skeleton": flags & OWN_SKELETON, "positions": flags & POSITIONS, "runs": flags & RUNS,
+        "weights": flags & WEIGHTS, "centres": n_centres, "raw rows": used, "unused slots": slots > used,
+        "short run": flags & RUNS and n > per_run and n % per_run,
+    }  # fmt: skip
+    parts = {kind for kind, there in kinds.items() if there}
+    return Block(
+        preset, distortion, bits, n, dim, codes, skeleton, runs, raw, certified_error, fingerprint, parts
+    )
+
+
+def _runs(cursor, count, rank, after):
+    """The runs of a block, whose other sections take `after` bytes behind them."""
+    ends = cursor.array("<u4", count).astype(np.int64).tolist()
+    size = len(cursor.data) - cursor.at - after
+    require(size >= 0 and ends[-1] == size, "the runs do not fill their section")
+    data, runs = cursor.take(size), []
+    for start, end in zip([0, *ends], ends):
+        require(start + 2 <= end, "the end of a run")
+        (live,) = struct.unpack_from("<H", data, start)
+        require(live <= rank, "the components of a run")
+        runs.append((live, data[start + 2 : end]))
+    return runs
+
+
+def _parse_raw(data):
+    """A block whose rows are all raw."""
+    require(len(data) >= 64, "truncated")
+    fields = RAW_HEADER.unpack_from(data)
+    _, version, kind, flags, dim, raw_bytes, n, payload_crc, certified_error, position, fingerprint = fields
+    preset, distortion = kind & 15, kind >> 4
+    require(version == 0, "version")
+    require(zlib.crc32(data[:60]) == struct.unpack_from("<I", data, 60)[0], "header checksum")
+    require(preset <= 2 and distortion <= 2 and not flags & ~(CHECKSUM | POSITIONS), "preset, distortion, flags")
+    require(n >= 1 and 1 <= dim <= 4096, "shape")
+    size = 64 + n * (raw_bytes + (4 if flags & POSITIONS else 0))
+    require(size <= len(data), "truncated")
+    payload = data[64:size]
+    require(payload_crc == (zlib.crc32(payload) if flags & CHECKSUM else 0), "payload checksum")
+    cursor = Cursor(payload)
+    positions = cursor.array("<i4", n) if flags & POSITIONS else position + np.arange(n)
+    raw = [(i, int(positions[i]), cursor.take(raw_bytes)) for i in range(n)]
+    parts = {"raw block"} | ({"positions"} if flags & POSITIONS else set())
+    return Block(preset, distortion, 0, n, dim, None, None, None, raw, certified_error, fingerprint, parts)
 
 
 def turn(rows, segment, positions):
@@ -170,7 +243,14 @@ def decode_block(data, segments, seed=0, skeleton=None, positions=None):
     block = parse_block(data)
     if skeleton is None:
         skeleton = block.skeleton or Skeleton.identity(block.dim)
-    rows = Kernel(skeleton, block.bits, seed).decode(block.codes)
+    if block.codes is None:
+        rows = np.zeros((block.n_rows, block.dim))
+    elif block.runs:
+        stepper = stepped.Stepper(skeleton, block.runs.step)
+        block.codes.values = stepper.read(block.runs.runs, block.runs.rows_per_run, block.codes)
+        rows = stepper.decode(block.codes)
+    else:
+        rows = Kernel(skeleton, block.bits, seed).decode(block.codes)
     result, offset, raw_offset = [], 0, 0
     for segment in segments:
         part = rows[:, offset : offset + segment.dim] / np.float32(segment.gain)

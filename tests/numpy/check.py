@@ -2,14 +2,18 @@
 
     check.py --library libkakeyaturbo.so --fixture smollm2-135m-test.safetensors
 
+The rows that skeletons are fitted on lie beside the fixture, in a file with `train` in place of `test`.
+
 Prints a line per group with the figures that it saw, then `N passed, N failed`; exits with 1 if any failed.
 """
 
 import argparse
+import pathlib
 import sys
 
 import format_checks
 import kakeya_checks
+import rdo_checks
 import turbo_checks
 from capi import Library
 from report import Report
@@ -20,7 +24,8 @@ def main():
     """Runs every group."""
     parser = argparse.ArgumentParser(description="Checks libkakeyaturbo against an implementation in numpy.")
     parser.add_argument("--library", required=True, help="the shared library")
-    parser.add_argument("--fixture", required=True, help="safetensors file with layers.N.k and layers.N.v")
+    fixture_help = "safetensors file with layers.N.k and layers.N.v"
+    parser.add_argument("--fixture", required=True, type=pathlib.Path, help=fixture_help)
     arguments = parser.parse_args()
     library, real, report = Library(arguments.library), fixture(arguments.fixture), Report()
     print(f"kakeyaturbo {library.version()}, {len(real)} blocks of {real[0].values.shape} real rows", flush=True)
@@ -30,6 +35,8 @@ def main():
     turbo_checks.distortions(library, report, real)
     kakeya_checks.fitting(library, report, real)
     kakeya_checks.coding(library, report, real)
+    train = arguments.fixture.with_name(arguments.fixture.name.replace("-test", "-train"))
+    rdo_checks.coding(library, report, train, arguments.fixture)
     format_checks.decoding(library, report)
     return report.finish()
 

@@ -46,8 +46,8 @@ impl Layout {
 fn layout() -> Layout {
     layout! {
         kakeya_params {
-            struct_size preset distortion rate_control bits max_abs_error variance_ratio max_rank kmeans_k
-            kmeans_iters max_protected seed nan_policy checksum cpu_tier
+            struct_size preset distortion rate_control bits step rows_per_run max_abs_error variance_ratio max_rank
+            kmeans_k kmeans_iters max_protected seed nan_policy checksum cpu_tier
         }
         kakeya_segment { struct_size dim gain raw_dtype rope n_rot inv_freq }
         kakeya_layout { struct_size n_segments segments }
@@ -56,8 +56,8 @@ fn layout() -> Layout {
         kakeya_rows { struct_size n_rows views positions weights protect }
         kakeya_rows_mut { struct_size n_rows views positions }
         kakeya_block_info {
-            version preset distortion flags n_rows dim rank n_centres bits n_protected bytes raw_bytes fingerprint
-            certified_error
+            version preset distortion flags n_rows dim rank n_centres bits step rows_per_run n_protected bytes
+            raw_bytes fingerprint certified_error
         }
         kakeya_fit_report {
             n_rows rank captured_variance coding_gain n_centres predicted_bpv predicted_error skeleton_bytes
