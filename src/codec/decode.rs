@@ -3,16 +3,18 @@
 use super::row::{Kernel, RowCode, Scratch};
 use super::{Codec, RowsMut, Workspace};
 use crate::error::{Error, Result};
+use crate::format::artifact::check_parts;
 use crate::format::block::{FLAG_OWN_SKELETON, FLAG_POSITIONS, Header, Sections, UNUSED_SLOT};
 use crate::format::bytes::Fields;
 use crate::layout::Views;
 use crate::pack::unpack;
 use crate::scale;
-use crate::skeleton::{Skeleton, index_bits};
+use crate::skeleton::index_bits;
 use fearless_simd::dispatch;
 use std::ops::Range;
 
-/// Checks a block as far as that goes without its codec: header, sizes, checksums and the order of its slots.
+/// Checks a block as far as that goes without its codec: header, sizes, checksums, and every value that is not
+/// free to be anything.
 /// Bytes after the block are left alone.
 pub fn verify(src: &[u8]) -> Result<Header> {
     Block::parse(src).map(|block| block.header)
@@ -86,10 +88,9 @@ impl Codec {
             (Some(skeleton), _) => self.shared_kernel(skeleton),
             (None, own) => {
                 let own = own.as_mut().expect("the workspace was checked");
-                let at = block.sections.skeleton.clone();
-                let bytes = &block.src[at.clone()];
-                own.skeleton.read_parts(self.layout.dim(), shape.0, shape.1, bytes, at.start)?;
-                own.rotation.resize(shape.0);
+                let bytes = &block.src[block.sections.skeleton.clone()];
+                own.skeleton.read_parts(self.layout.dim(), shape.0, shape.1, bytes);
+                own.rotation.redraw(shape.0, self.params.settings().seed);
                 let kernel = self.shared_kernel(&own.skeleton);
                 Kernel { rotation: &own.rotation, ..kernel }
             }
@@ -113,7 +114,31 @@ impl<'a> Block<'a> {
         header.verify_payload(src)?;
         let block = Self { src, header, sections };
         block.check_slots()?;
+        block.check_codes()?;
         Ok(block)
+    }
+
+    /// Every value that is not free to be anything: of the block's own skeleton, scales, centre indices.
+    fn check_codes(&self) -> Result<()> {
+        let (header, sections) = (&self.header, &self.sections);
+        let at = |range: &Range<usize>| range.start;
+        if header.has(FLAG_OWN_SKELETON) {
+            let bytes = &self.src[sections.skeleton.clone()];
+            check_parts(header.dim as usize, bytes, at(&sections.skeleton))?;
+        }
+        let scales = self.src[sections.scales.clone()].as_chunks::<2>().0;
+        if scales.iter().any(|&raw| u16::from_le_bytes(raw) > scale::MAX_CODE) {
+            return Err(Error::Corrupt { what: "a scale", at: at(&sections.scales) });
+        }
+        let centres = header.n_centres as usize;
+        if !centres.is_power_of_two() {
+            // Without centres there are no indices, and with a power of two of them all are legal.
+            let rows = if centres > 0 { header.n_rows as usize } else { 0 };
+            if (0..rows).any(|row| usize::from(self.centre(row)) >= centres) {
+                return Err(Error::Corrupt { what: "a centre index", at: at(&sections.indices) });
+            }
+        }
+        Ok(())
     }
 
     /// Used slots are in ascending order and name rows of the block; unused ones say so.
@@ -181,28 +206,27 @@ impl<'a> Block<'a> {
         Err(Error::Corrupt { what: "a header that its codec would not write", at: 0 })
     }
 
-    /// Scale, reach and centre of a row, checked.
+    /// Scale, reach and centre of a row.
     #[inline(always)]
-    fn row_code(&self, row: usize, skeleton: &Skeleton) -> Result<RowCode> {
-        let mut scale = Fields(&self.src[self.sections.scales.clone()][2 * row..]);
-        let mut code = RowCode { scale: scale.u16(), ..RowCode::default() };
-        if scale::decode(code.scale).is_none() {
-            return Err(Error::Corrupt { what: "a scale", at: self.sections.scales.start + 2 * row });
-        }
-        let centres = skeleton.n_centres();
-        if centres > 0 {
+    fn row_code(&self, row: usize) -> RowCode {
+        let scale = Fields(&self.src[self.sections.scales.clone()][2 * row..]).u16();
+        let mut code = RowCode { scale, ..RowCode::default() };
+        if self.header.n_centres > 0 {
             code.reach = self.src[self.sections.reaches.clone()][row];
-            let width = index_bits(centres);
-            if width > 0 {
-                let mut index = [0];
-                unpack(&self.src[self.sections.indices.clone()], width, row, &mut index);
-                code.centre = index[0];
-            }
-            if usize::from(code.centre) >= centres {
-                return Err(Error::Corrupt { what: "a centre index", at: self.sections.indices.start });
-            }
+            code.centre = self.centre(row);
         }
-        Ok(code)
+        code
+    }
+
+    /// Index of a row's centre.
+    #[inline(always)]
+    fn centre(&self, row: usize) -> u8 {
+        let width = index_bits(self.header.n_centres as usize);
+        let mut index = [0];
+        if width > 0 {
+            unpack(&self.src[self.sections.indices.clone()], width, row, &mut index);
+        }
+        index[0]
     }
 }
 
@@ -228,7 +252,7 @@ impl<V: Views + ?Sized> Pass<'_, V> {
                 self.restore_raw(i, slot, row)?;
                 continue;
             }
-            let code = block.row_code(at, self.kernel.skeleton)?;
+            let code = block.row_code(at);
             let symbols = &mut scratch.symbols[..rank];
             unpack(stream, block.header.bits, at * rank, symbols);
             self.kernel.decode(code, symbols, &mut scratch.back, row);

@@ -51,7 +51,7 @@ pub const KAKEYA_PRESET_TURBO: u32 = 0;
 /// PCA, K-means, rotation, Lloyd-Max; the skeleton is fitted on the block and stored in it, or shared.
 pub const KAKEYA_PRESET_KAKEYA: u32 = 1;
 
-/// Least weighted squared error.
+/// Squared error: the scale of a row is that of least squares.
 pub const KAKEYA_DISTORTION_MSE: u32 = 0;
 /// Unbiased inner products with the decoded rows.
 pub const KAKEYA_DISTORTION_INNER_PRODUCT: u32 = 1;
@@ -95,6 +95,8 @@ pub const KAKEYA_CPU_TIER_NEON: u32 = 4;
 pub const KAKEYA_BLOCK_FLAG_CHECKSUM: u32 = 1;
 /// `kakeya_block_info::flags`: the block carries its own skeleton.
 pub const KAKEYA_BLOCK_FLAG_OWN_SKELETON: u32 = 2;
+/// `kakeya_block_info::flags`: rows stored raw carry their positions.
+pub const KAKEYA_BLOCK_FLAG_POSITIONS: u32 = 4;
 
 /// Parameters of a codec or a fitter. Fill with `kakeya_params_init`, then change what you need.
 #[repr(C)]
@@ -110,8 +112,9 @@ pub struct kakeya_params {
     pub rate_control: u32,
     /// Bits per coded component: an integer from 1 to 8. Default: 4.
     pub bits: f32,
-    /// With `KAKEYA_DISTORTION_LINF`: largest allowed |x - x'| of a row that is not protected, checked by
-    /// decoding; 0 = none asked. Must be 0 with the other distortions. Default: 0.
+    /// With `KAKEYA_DISTORTION_LINF`: largest allowed |x - x'| of a row that is not protected, in the units of
+    /// the tensors and at any position, checked by decoding; rounding to a destination's f16 or bf16 comes on
+    /// top. 0 = none asked. Must be 0 with the other distortions. Default: 0.
     pub max_abs_error: f32,
     /// kakeya: share of the variance that the basis must capture, in (0, 1]. Default: 0.99.
     pub variance_ratio: f32,
@@ -131,6 +134,8 @@ pub struct kakeya_params {
     pub checksum: u32,
     /// `KAKEYA_CPU_TIER_*`; a tier that the machine lacks is `KAKEYA_ERR_UNSUPPORTED`. Default: best.
     pub cpu_tier: u32,
+    /// Must be 0.
+    pub reserved: u32,
 }
 
 /// A run of coordinates of a row that comes from one tensor. Fill with `kakeya_segment_init`.
@@ -263,8 +268,8 @@ pub struct kakeya_block_info {
     pub raw_bytes: u64,
     /// `kakeya_codec_fingerprint` of the codec that wrote the block.
     pub fingerprint: [u8; 32],
-    /// What the encoder measured by decoding: relative squared error of the weighted rows (MSE and inner
-    /// product), or the largest absolute error (LInf). Of rows after gains, protected rows left out.
+    /// What the encoder measured: the relative squared error of the weighted rows, after gains (MSE and inner
+    /// product), or the largest absolute error, in the units of the tensors (LInf). Protected rows are left out.
     pub certified_error: f64,
 }
 
