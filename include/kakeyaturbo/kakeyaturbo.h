@@ -41,7 +41,7 @@
 #define KAKEYA_PRESET_KAKEYA 1
 
 /**
- * Least weighted squared error.
+ * Squared error: the scale of a row is that of least squares.
  */
 #define KAKEYA_DISTORTION_MSE 0
 
@@ -136,6 +136,11 @@
 #define KAKEYA_BLOCK_FLAG_OWN_SKELETON 2
 
 /**
+ * `kakeya_block_info::flags`: rows stored raw carry their positions.
+ */
+#define KAKEYA_BLOCK_FLAG_POSITIONS 4
+
+/**
  * A codec: immutable, to be shared by any number of threads.
  */
 typedef struct kakeya_codec kakeya_codec;
@@ -186,8 +191,9 @@ typedef struct kakeya_params {
      */
     float bits;
     /**
-     * With `KAKEYA_DISTORTION_LINF`: largest allowed |x - x'| of a row that is not protected, checked by
-     * decoding; 0 = none asked. Must be 0 with the other distortions. Default: 0.
+     * With `KAKEYA_DISTORTION_LINF`: largest allowed |x - x'| of a row that is not protected, in the units of
+     * the tensors and at any position, checked by decoding; rounding to a destination's f16 or bf16 comes on
+     * top. 0 = none asked. Must be 0 with the other distortions. Default: 0.
      */
     float max_abs_error;
     /**
@@ -226,6 +232,10 @@ typedef struct kakeya_params {
      * `KAKEYA_CPU_TIER_*`; a tier that the machine lacks is `KAKEYA_ERR_UNSUPPORTED`. Default: best.
      */
     uint32_t cpu_tier;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
 } kakeya_params;
 
 /**
@@ -527,8 +537,8 @@ typedef struct kakeya_block_info {
      */
     uint8_t fingerprint[32];
     /**
-     * What the encoder measured by decoding: relative squared error of the weighted rows (MSE and inner
-     * product), or the largest absolute error (LInf). Of rows after gains, protected rows left out.
+     * What the encoder measured: the relative squared error of the weighted rows, after gains (MSE and inner
+     * product), or the largest absolute error, in the units of the tensors (LInf). Protected rows are left out.
      */
     double certified_error;
 } kakeya_block_info;
@@ -883,7 +893,7 @@ KAKEYA_API kakeya_status kakeya_fitter_add_rows(struct kakeya_fitter *fitter, co
  * Makes a skeleton of the rows added so far; more may be added afterwards for another one. Deterministic for
  * given rows, their order and the seed. `report` may be NULL; its first `report_size` bytes are written.
  *
- * Errors: `BAD_SHAPE` without rows, `NOT_CONVERGED`, `OUT_OF_MEMORY`. Memory that the eigenvalue solver asks
+ * Errors: `BAD_SHAPE` without a row that has a weight, `NOT_CONVERGED`, `OUT_OF_MEMORY`. Memory that the eigenvalue solver asks
  * for is not reserved ahead: the process aborts where the system refuses it.
  *
  * # Safety

@@ -92,10 +92,10 @@ impl Fitter {
         }
     }
 
-    /// The skeleton of the rows added so far, of which there must be one; more may be added afterwards.
+    /// The skeleton of the rows added so far, one of which must have a weight; more may be added afterwards.
     pub fn finish(&self) -> Result<(Skeleton, FitReport)> {
-        if self.moments.rows() == 0 {
-            return Err(Error::BadShape { what: "rows to fit to", got: 0, limit: 1 });
+        if self.moments.weight() == 0.0 {
+            return Err(Error::BadShape { what: "rows with a weight to fit to", got: 0, limit: 1 });
         }
         let axes = self.moments.axes()?;
         let (skeleton, report) = finish(&axes, &self.sample, &self.sample_weights, &self.params, 0.0)?;
