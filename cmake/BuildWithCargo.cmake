@@ -26,6 +26,15 @@ set(_kakeya_cargo_target_dir "${PROJECT_BINARY_DIR}/cargo")
 set(_kakeya_cargo_out "${_kakeya_cargo_target_dir}/${_kakeya_triple}/release")
 separate_arguments(_kakeya_cargo_flags NATIVE_COMMAND "${KAKEYA_CARGO_FLAGS}")
 
+# Messages of caught defects name source files: by their place in the project or the registry, not on this machine.
+# Flags from the environment go first; then this is the user's to see to.
+if(DEFINED ENV{CARGO_HOME})
+  set(_kakeya_cargo_home "$ENV{CARGO_HOME}")
+else()
+  set(_kakeya_cargo_home "$ENV{HOME}/.cargo")
+endif()
+set(_kakeya_remap "'--remap-path-prefix=${PROJECT_SOURCE_DIR}=kakeyaturbo', '--remap-path-prefix=${_kakeya_cargo_home}=cargo'")
+
 set(_kakeya_copies "")
 set(_kakeya_products "")
 if(KAKEYA_BUILD_SHARED)
@@ -57,6 +66,7 @@ endforeach()
 
 add_custom_target(kakeyaturbo-cargo ALL
   COMMAND "${KAKEYA_CARGO}" build --release --locked --lib -p kakeyaturbo
+    --config "build.rustflags=[${_kakeya_remap}]"
     --target "${_kakeya_triple}" --target-dir "${_kakeya_cargo_target_dir}" ${_kakeya_cargo_flags}
   ${_kakeya_copy_commands}
   BYPRODUCTS ${_kakeya_products}

@@ -17,8 +17,12 @@ pub enum NormMode {
 
 /// The objective of a block: a compile-time parameter of the kernel.
 ///
-/// ```compile_fail
-/// // Not object-safe: the kernel is monomorphic.
+/// Not object-safe, since the kernel is monomorphic: of these two functions only the first compiles.
+///
+/// ```
+/// fn generic<R: kakeyaturbo::Distortion>(_: &R) {}
+/// ```
+/// ```compile_fail,E0038
 /// fn erased(_: &dyn kakeyaturbo::Distortion) {}
 /// ```
 pub trait Distortion: Copy + Default + Sized + 'static {
@@ -41,7 +45,7 @@ pub trait Distortion: Copy + Default + Sized + 'static {
     }
 }
 
-/// Least weighted squared error.
+/// Squared error: the scale of a row is that of least squares.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MSE;
 

@@ -20,7 +20,6 @@
 //! ```
 
 #![deny(unsafe_code)]
-#![warn(missing_docs)]
 
 #[forbid(unsafe_code)]
 mod codec;

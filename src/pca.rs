@@ -1,7 +1,7 @@
 //! Weighted principal component analysis.
 //!
 //! Mean `μ = Σ wᵢxᵢ / W`, covariance `C = Σ wᵢ(xᵢ−μ)(xᵢ−μ)ᵀ / W` with `W = Σ wᵢ`, accumulated in binary64 about
-//! the first row, so that a mean much larger than the deviations costs no digits. The axes are the eigenvectors
+//! the first row with a weight, so that a mean much larger than the deviations costs no digits. The axes are the eigenvectors
 //! of `C` in descending order of their eigenvalues, each with its largest component positive.
 
 use crate::error::{Error, Result, try_vec};
@@ -15,7 +15,7 @@ const PANEL: usize = 256;
 pub struct Moments {
     rows: u64,
     weight: f64,
-    /// First row; sums are about it.
+    /// First row with a weight; sums are about it.
     origin: Vec<f64>,
     /// `Σ w(x − origin)`.
     sum: Vec<f64>,
@@ -57,8 +57,9 @@ impl Moments {
     /// Adds finite rows, row-major `[weights.len(), d]`, with finite weights not below 0.
     pub fn add(&mut self, rows: &[f32], weights: &[f32]) {
         let d = self.origin.len();
-        if self.rows == 0 && !weights.is_empty() {
-            for (origin, &x) in self.origin.iter_mut().zip(rows) {
+        if self.weight == 0.0 {
+            self.origin.fill(0.0);
+            for (origin, &x) in self.origin.iter_mut().zip(first_weighted(rows, weights, d)) {
                 *origin = f64::from(x);
             }
         }
@@ -80,8 +81,12 @@ impl Moments {
         self.rows += weights.len() as u64;
     }
 
-    /// Mean and axes of the rows added so far. Without any weight, the first row is the mean and there is no
-    /// variance.
+    /// Sum of the weights added.
+    pub fn weight(&self) -> f64 {
+        self.weight
+    }
+
+    /// Mean and axes of the rows added so far. Without any weight, the mean is 0 and there is no variance.
     pub fn axes(&self) -> Result<Axes> {
         let d = self.origin.len();
         let weight = if self.weight > 0.0 { self.weight } else { 1.0 };
@@ -105,9 +110,9 @@ pub fn axes_of_block(rows: &[f32], weights: &[f32], d: usize) -> Result<Axes> {
     let total: f64 = weights.iter().copied().map(f64::from).sum();
     let total = if total > 0.0 { total } else { 1.0 };
     let mut mean = try_vec(d, 0.0_f64, "the mean")?;
-    let first = rows.get(..d).unwrap_or_default();
-    // About the first row, for the same reason as in `Moments`.
-    for (row, &weight) in rows.chunks_exact(d).zip(weights) {
+    let first = first_weighted(rows, weights, d);
+    // About the first row with a weight, for the same reason as in `Moments`.
+    for (row, &weight) in rows.chunks_exact(d).zip(weights).filter(|(_, weight)| **weight > 0.0) {
         for (i, mean) in mean.iter_mut().enumerate() {
             *mean += f64::from(weight) / total * (f64::from(row[i]) - f64::from(first[i]));
         }
@@ -116,7 +121,8 @@ pub fn axes_of_block(rows: &[f32], weights: &[f32], d: usize) -> Result<Axes> {
         *mean += f64::from(x);
     }
     let deviations = DMatrix::from_fn(n, d, |r, c| {
-        (f64::from(weights[r]) / total).sqrt() * (f64::from(rows[r * d + c]) - mean[c])
+        let root = (f64::from(weights[r]) / total).sqrt();
+        if root > 0.0 { root * (f64::from(rows[r * d + c]) - mean[c]) } else { 0.0 }
     });
     let (mut variances, gram) = eigen(&deviations * deviations.transpose(), eigen_limit(n))?;
     // Below this share of the largest eigenvalue a direction is rounding error.
@@ -130,6 +136,12 @@ pub fn axes_of_block(rows: &[f32], weights: &[f32], d: usize) -> Result<Axes> {
         fix_sign(axis);
     }
     Ok(Axes { mean, variances, vectors })
+}
+
+/// The first row that has a weight; empty where none has.
+fn first_weighted<'a>(rows: &'a [f32], weights: &[f32], d: usize) -> &'a [f32] {
+    let first = weights.iter().position(|&weight| weight > 0.0);
+    first.map_or(&[], |first| &rows[first * d..(first + 1) * d])
 }
 
 /// Sweeps after which a symmetric matrix of size `d` counts as not converging: far more than any takes.
@@ -214,12 +226,28 @@ mod tests {
     }
 
     #[test]
+    fn rows_without_weight_change_nothing() {
+        for (n, d) in [(40, 6), (5, 9)] {
+            let rows = rows(n, d);
+            let plain = axes_of_block(&rows, &vec![1.0; n], d).unwrap();
+            for size in [1e6, 1e20, 3e38] {
+                let wild = [vec![size; d], rows.clone(), vec![-size; d]].concat();
+                let weights = [vec![0.0], vec![1.0; n], vec![0.0]].concat();
+                let axes = axes_of_block(&wild, &weights, d).unwrap();
+                assert!(axes.mean.iter().zip(&plain.mean).all(|(a, b)| (a - b).abs() <= 1e-9 * b.abs()));
+                let close = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-9 * plain.variances[0];
+                assert!(axes.variances.iter().zip(&plain.variances).all(close), "{n} rows, {size}");
+            }
+        }
+    }
+
+    #[test]
     fn degenerate_blocks_have_axes() {
         for (n, d) in [(1, 1), (1, 7), (9, 3), (3, 9)] {
-            for weight in [0.0, 1.0] {
+            for (weight, mean) in [(0.0, 0.0), (1.0, 2.5)] {
                 let rows = vec![2.5; n * d];
                 let axes = axes_of_block(&rows, &vec![weight; n], d).unwrap();
-                assert_eq!(axes.mean, vec![2.5; d]);
+                assert_eq!(axes.mean, vec![mean; d]);
                 assert_eq!(axes.variances.iter().sum::<f64>(), 0.0);
             }
         }

@@ -40,6 +40,16 @@ impl Rope {
         }
     }
 
+    /// The coordinate that is turned with coordinate `i`; `i` itself from `n_rot` on.
+    pub(crate) fn partner(&self, i: usize) -> usize {
+        let pairs = self.inv_freq.len();
+        match self.pairing {
+            _ if i >= 2 * pairs => i,
+            Pairing::Neox => (i + pairs) % (2 * pairs),
+            Pairing::Interleaved => i ^ 1,
+        }
+    }
+
     /// Turns `row` from position 0 to `position`.
     #[inline(always)]
     pub(crate) fn apply(&self, position: i32, row: &mut [f32]) {
@@ -81,6 +91,7 @@ mod tests {
             row[first] = 3.0;
             row[5] = 9.0;
             rope.apply(50, &mut row);
+            assert_eq!((rope.partner(first), rope.partner(second), rope.partner(5)), (second, first, 5));
             assert!((row[first] - 3.0 * 0.5_f32.cos()).abs() < 1e-6);
             assert!((row[second] - 3.0 * 0.5_f32.sin()).abs() < 1e-6);
             assert_eq!(row[5], 9.0);

@@ -16,7 +16,6 @@ use rand::{Rng, SeedableRng};
 /// The rotation for one length and one seed. Applying it allocates nothing.
 #[derive(Debug, Clone)]
 pub struct Rotation {
-    seed: u64,
     len: usize,
     /// Length of a transform: the largest power of two not above `len`, 0 for `len` 0.
     window: usize,
@@ -29,25 +28,25 @@ pub struct Rotation {
 impl Rotation {
     /// The rotation of `len` coordinates drawn from `seed`.
     pub fn new(len: usize, seed: u64) -> Result<Self> {
-        let mut rotation = Self::with_room(len, seed)?;
-        rotation.resize(len);
+        let mut rotation = Self::with_room(len)?;
+        rotation.redraw(len, seed);
         Ok(rotation)
     }
 
     /// The rotation of no coordinates, with room to become that of up to `len` without allocating.
-    pub(crate) fn with_room(len: usize, seed: u64) -> Result<Self> {
+    pub(crate) fn with_room(len: usize) -> Result<Self> {
         let signs = try_reserve(2 * len, "the signs of the rotation")?;
-        Ok(Self { seed, len: 0, window: 0, norm: 1.0, signs })
+        Ok(Self { len: 0, window: 0, norm: 1.0, signs })
     }
 
-    /// Becomes the rotation of `len` coordinates, with the same seed.
-    pub(crate) fn resize(&mut self, len: usize) {
+    /// Becomes the rotation of `len` coordinates drawn from `seed`.
+    pub(crate) fn redraw(&mut self, len: usize, seed: u64) {
         let window = if len == 0 { 0 } else { 1 << len.ilog2() };
         let transforms = if len == window { 1 } else { 2 };
         (self.len, self.window) = (len, window);
         self.norm = (1.0 / (window.max(1) as f64).sqrt()) as f32;
         let mut key = [0; 32];
-        key[..8].copy_from_slice(&self.seed.to_le_bytes());
+        key[..8].copy_from_slice(&seed.to_le_bytes());
         let mut stream = ChaCha8Rng::from_seed(key);
         self.signs.clear();
         for _ in 0..transforms {

@@ -22,3 +22,16 @@ fn documented_levels_are_those_of_the_kernel() {
     }
     assert_eq!(table.lines().count(), expected.lines().count());
 }
+
+/// The first lines of the same table stand in the page itself.
+#[test]
+fn levels_on_the_format_page_are_those_of_the_kernel() {
+    let page = include_str!("../docs/FORMAT.md");
+    for bits in 1..=4_u8 {
+        let quantizer = Quantizer::new(bits);
+        let positive = &quantizer.levels()[1 << (bits - 1)..];
+        let levels: Vec<String> = positive.iter().map(f32::to_string).collect();
+        let line = format!("| {bits} | {} |", levels.join(", "));
+        assert!(page.lines().any(|found| found == line), "the page lacks: {line}");
+    }
+}

@@ -108,8 +108,16 @@ fn a_long_stream_is_sampled_as_a_whole() {
 
 #[test]
 fn nothing_to_fit_is_an_error() {
-    let fitter = Fitter::new(4, &params(Settings { preset: Preset::Kakeya, ..Settings::default() })).unwrap();
-    assert_eq!(fitter.finish().unwrap_err(), Error::BadShape { what: "rows to fit to", got: 0, limit: 1 });
+    let mut fitter =
+        Fitter::new(4, &params(Settings { preset: Preset::Kakeya, ..Settings::default() })).unwrap();
+    assert_eq!(
+        fitter.finish().unwrap_err(),
+        Error::BadShape { what: "rows with a weight to fit to", got: 0, limit: 1 }
+    );
+    fitter.add(&[1.0; 8], &[0.0; 2]);
+    assert!(fitter.finish().is_err());
+    fitter.add(&[1.0; 4], &[1.0]);
+    assert!(fitter.finish().is_ok());
 }
 
 /// A constant block has rank 0 and comes back exactly, by the reference as well.

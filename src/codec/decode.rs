@@ -2,9 +2,10 @@
 
 use super::row::{Kernel, RowCode, Scratch};
 use super::runs::RunReader;
-use super::stepped::Stepper;
+use super::stepped::{Stepper, WIDEST_STEP};
 use super::{Codec, RowsMut, Workspace};
 use crate::error::{Error, Result};
+use crate::format::artifact::check_parts;
 use crate::format::block::{
     FLAG_OWN_SKELETON, FLAG_POSITIONS, FLAG_RAW, FLAG_RUNS, FLAG_WEIGHTS, HEADER_BYTES, Header, Sections,
     UNUSED_SLOT,
@@ -13,11 +14,12 @@ use crate::format::bytes::Fields;
 use crate::layout::Views;
 use crate::pack::unpack;
 use crate::scale;
-use crate::skeleton::{Skeleton, index_bits};
+use crate::skeleton::index_bits;
 use fearless_simd::dispatch;
 use std::ops::Range;
 
-/// Checks a block as far as that goes without its codec: header, sizes, checksums and the order of its slots.
+/// Checks a block as far as that goes without its codec: header, sizes, checksums, and every value that is not
+/// free to be anything.
 /// Bytes after the block are left alone.
 pub fn verify(src: &[u8]) -> Result<Header> {
     Block::parse(src).map(|block| block.header)
@@ -91,10 +93,9 @@ impl Codec {
             (Some(skeleton), _) => self.shared_kernel(skeleton),
             (None, own) => {
                 let own = own.as_mut().expect("the workspace was checked");
-                let at = block.sections.skeleton.clone();
-                let bytes = &block.src[at.clone()];
-                own.skeleton.read_parts(self.layout.dim(), shape.0, shape.1, bytes, at.start)?;
-                own.rotation.resize(shape.0);
+                let bytes = &block.src[block.sections.skeleton.clone()];
+                own.skeleton.read_parts(self.layout.dim(), shape.0, shape.1, bytes);
+                own.rotation.redraw(shape.0, self.params.settings().seed);
                 let kernel = self.shared_kernel(&own.skeleton);
                 Kernel { rotation: &own.rotation, ..kernel }
             }
@@ -126,7 +127,46 @@ impl<'a> Block<'a> {
         header.verify_payload(src)?;
         let block = Self { src, header, sections };
         block.check_slots()?;
+        block.check_codes()?;
         Ok(block)
+    }
+
+    /// Every value that is not free to be anything: of the block's own skeleton, scales, centre indices.
+    fn check_codes(&self) -> Result<()> {
+        let (header, sections) = (&self.header, &self.sections);
+        let at = |range: &Range<usize>| range.start;
+        if header.has(FLAG_OWN_SKELETON) {
+            let bytes = &self.src[sections.skeleton.clone()];
+            check_parts(header.dim as usize, bytes, at(&sections.skeleton))?;
+        }
+        let scales = self.src[sections.scales.clone()].as_chunks::<2>().0;
+        if scales.iter().any(|&raw| u16::from_le_bytes(raw) > scale::MAX_CODE) {
+            return Err(Error::Corrupt { what: "a scale", at: at(&sections.scales) });
+        }
+        let centres = usize::from(header.n_centres);
+        if !centres.is_power_of_two() {
+            // Without centres there are no indices, and with a power of two of them all are legal.
+            let rows = if centres > 0 { header.n_rows as usize } else { 0 };
+            if (0..rows).any(|row| usize::from(self.centre(row)) >= centres) {
+                return Err(Error::Corrupt { what: "a centre index", at: at(&sections.indices) });
+            }
+        }
+        let steps = &self.src[sections.steps.clone()];
+        if steps.iter().any(|&step| (step as i8).unsigned_abs() > WIDEST_STEP) {
+            return Err(Error::Corrupt { what: "the step of a row", at: at(&sections.steps) });
+        }
+        let ends = self.src[sections.run_ends.clone()].as_chunks::<4>().0;
+        let mut start = 0;
+        for end in ends.iter().map(|&raw| u32::from_le_bytes(raw) as usize) {
+            if end < start || end > sections.runs.len() {
+                return Err(Error::Corrupt { what: "the end of a run", at: at(&sections.run_ends) });
+            }
+            start = end;
+        }
+        if start != sections.runs.len() {
+            return Err(Error::Corrupt { what: "the end of a run", at: at(&sections.run_ends) });
+        }
+        Ok(())
     }
 
     /// Used slots are in ascending order and name rows of the block; unused ones say so.
@@ -212,34 +252,32 @@ impl<'a> Block<'a> {
         Err(Error::Corrupt { what: "a header that its codec would not write", at: 0 })
     }
 
-    /// Scale of a row, checked.
+    /// Scale of a row.
     #[inline(always)]
-    fn scale(&self, row: usize) -> Result<u16> {
-        let scale = Fields(&self.src[self.sections.scales.clone()][2 * row..]).u16();
-        if scale::decode(scale).is_none() {
-            return Err(Error::Corrupt { what: "a scale", at: self.sections.scales.start + 2 * row });
-        }
-        Ok(scale)
+    fn scale(&self, row: usize) -> u16 {
+        Fields(&self.src[self.sections.scales.clone()][2 * row..]).u16()
     }
 
-    /// Reach and centre of a row, checked; its scale is left at 0.
+    /// Reach and centre of a row; its scale is left at 0.
     #[inline(always)]
-    fn row_code(&self, row: usize, skeleton: &Skeleton) -> Result<RowCode> {
+    fn row_code(&self, row: usize) -> RowCode {
         let mut code = RowCode::default();
-        let centres = skeleton.n_centres();
-        if centres > 0 {
+        if self.header.n_centres > 0 {
             code.reach = self.src[self.sections.reaches.clone()][row];
-            let width = index_bits(centres);
-            if width > 0 {
-                let mut index = [0];
-                unpack(&self.src[self.sections.indices.clone()], width, row, &mut index);
-                code.centre = index[0];
-            }
-            if usize::from(code.centre) >= centres {
-                return Err(Error::Corrupt { what: "a centre index", at: self.sections.indices.start });
-            }
+            code.centre = self.centre(row);
         }
-        Ok(code)
+        code
+    }
+
+    /// Index of a row's centre.
+    #[inline(always)]
+    fn centre(&self, row: usize) -> u8 {
+        let width = index_bits(usize::from(self.header.n_centres));
+        let mut index = [0];
+        if width > 0 {
+            unpack(&self.src[self.sections.indices.clone()], width, row, &mut index);
+        }
+        index[0]
     }
 }
 
@@ -265,7 +303,7 @@ impl<V: Views + ?Sized> Pass<'_, V> {
                 self.restore_raw(i, slot, row)?;
                 continue;
             }
-            let code = RowCode { scale: block.scale(at)?, ..block.row_code(at, self.kernel.skeleton)? };
+            let code = RowCode { scale: block.scale(at), ..block.row_code(at) };
             let symbols = &mut scratch.symbols[..rank];
             unpack(stream, block.header.bits, at * rank, symbols);
             self.kernel.decode(code, symbols, &mut scratch.back, row);
@@ -291,7 +329,7 @@ impl<V: Views + ?Sized> Pass<'_, V> {
                 continue;
             }
             reader.values(at, values)?;
-            let (step, code) = (reader.step(at)?, block.row_code(at, self.kernel.skeleton)?);
+            let (step, code) = (reader.step(at), block.row_code(at));
             self.kernel.decode_stepped(stepper, step, code, values, &mut scratch.back, row);
             self.store(i, row)?;
         }

@@ -94,7 +94,7 @@ impl Codec {
         }
         let (fitted, _) = fit_block(block, weights, dim, &self.params)?;
         own.skeleton.assign(&fitted);
-        own.rotation.resize(fitted.rank());
+        own.rotation.redraw(fitted.rank(), self.params.settings().seed);
         Ok(())
     }
 }

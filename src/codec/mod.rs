@@ -20,7 +20,7 @@ use stepped::Stepper;
 pub use stream::StreamFitter;
 pub use workspace::Workspace;
 
-use crate::distortion::{Distortion, InnerProduct, LInf, MSE};
+use crate::distortion::{Distortion, InnerProduct, LInf, MSE, NormMode};
 use crate::error::{Error, Result, try_reserve};
 use crate::format::FORMAT_VERSION;
 use crate::layout::Layout;
@@ -51,6 +51,15 @@ impl Objective {
             Self::Mse => MSE::ID,
             Self::InnerProduct => InnerProduct::ID,
             Self::LInf => LInf::ID,
+        }
+    }
+
+    /// How the scale of a row is chosen.
+    fn norm_mode(self) -> NormMode {
+        match self {
+            Self::Mse => MSE::NORM_MODE,
+            Self::InnerProduct => InnerProduct::NORM_MODE,
+            Self::LInf => LInf::NORM_MODE,
         }
     }
 
@@ -109,6 +118,8 @@ pub struct Codec {
     stepper: Option<Stepper>,
     /// Inverse gain of each coordinate.
     units: Vec<f32>,
+    /// The coordinate that a rotary embedding turns each one with, or itself.
+    partners: Vec<u16>,
     tier: Tier,
     fingerprint: [u8; 32],
 }
@@ -126,13 +137,7 @@ impl Codec {
         tier: Tier,
     ) -> Result<Self> {
         let dim = layout.dim();
-        if params.settings().max_abs_error > 0.0 && objective != Objective::LInf {
-            return Err(Error::BadParam {
-                what: "max_abs_error",
-                got: f64::from(params.settings().max_abs_error),
-                expected: "0, unless the distortion is LInf",
-            });
-        }
+        check_bound(&params, objective.norm_mode())?;
         let skeleton = match (params.settings().preset, skeleton) {
             (Preset::Turbo, None) => Some(Arc::new(Skeleton::identity(dim))),
             (Preset::Turbo, Some(_)) => {
@@ -174,6 +179,7 @@ impl Codec {
         for segment in layout.segments() {
             units.extend(std::iter::repeat_n(1.0 / segment.gain, segment.dim));
         }
+        let partners = partners(&layout)?;
         let fingerprint = fingerprint(&params, objective, &layout, skeleton.as_deref())?;
         let quantizer = Quantizer::new(params.bits());
         Ok(Self {
@@ -185,6 +191,7 @@ impl Codec {
             quantizer,
             stepper,
             units,
+            partners,
             tier,
             fingerprint,
         })
@@ -228,7 +235,13 @@ impl Codec {
 
     /// The kernel for blocks that share the codec's skeleton.
     fn shared_kernel<'a>(&'a self, skeleton: &'a Skeleton) -> Kernel<'a> {
-        Kernel { skeleton, rotation: &self.rotation, quantizer: &self.quantizer, units: &self.units }
+        Kernel {
+            skeleton,
+            rotation: &self.rotation,
+            quantizer: &self.quantizer,
+            units: &self.units,
+            partners: &self.partners,
+        }
     }
 
     /// Largest rank and largest number of centres of a block of `n` rows.
@@ -242,6 +255,26 @@ impl Codec {
             }
         }
     }
+}
+
+/// The coordinate that a rotary embedding turns each one with, or itself.
+fn partners(layout: &Layout) -> Result<Vec<u16>> {
+    let mut partners = try_reserve(layout.dim(), "the codec")?;
+    for (offset, segment) in layout.offsets() {
+        let partner = |i: usize| segment.rope.as_ref().map_or(i, |rope| rope.partner(i));
+        partners.extend((0..segment.dim).map(|i| (offset + partner(i)) as u16));
+    }
+    Ok(partners)
+}
+
+/// Only a distortion that searches for the least maximum error can be asked for one.
+fn check_bound(params: &Params, mode: NormMode) -> Result<()> {
+    let bound = params.settings().max_abs_error;
+    if bound > 0.0 && mode != NormMode::Search {
+        let expected = "0, unless the distortion is LInf";
+        return Err(Error::BadParam { what: "max_abs_error", got: f64::from(bound), expected });
+    }
+    Ok(())
 }
 
 /// Hashes the fields in a fixed order, each in a fixed width.

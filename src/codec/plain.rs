@@ -1,5 +1,6 @@
 //! The kernel over plain slices: what the codec does, without tensors, headers or checksums.
 
+use super::check_bound;
 use super::row::{Kernel, RowCode, Scratch, check_finite, check_weights};
 use crate::distortion::Distortion;
 use crate::error::{Error, Result, try_reserve, try_vec};
@@ -62,6 +63,7 @@ pub fn encode_block<R: Distortion>(
     }
     check_weights(weights)?;
     check_finite(vectors, d)?;
+    check_bound(params, R::NORM_MODE)?;
     let skeleton = match params.settings().preset {
         Preset::Turbo => Skeleton::identity(d),
         Preset::Rdo => {
@@ -76,7 +78,15 @@ pub fn encode_block<R: Distortion>(
     let rotation = Rotation::new(skeleton.rank(), seed)?;
     let quantizer = Quantizer::new(params.bits());
     let units = try_vec(d, 1.0, "the codes")?;
-    let kernel = Kernel { skeleton: &skeleton, rotation: &rotation, quantizer: &quantizer, units: &units };
+    let mut partners = try_reserve(d, "the codes")?;
+    partners.extend((0..d).map(|i| i as u16));
+    let kernel = Kernel {
+        skeleton: &skeleton,
+        rotation: &rotation,
+        quantizer: &quantizer,
+        units: &units,
+        partners: &partners,
+    };
     let mut scratch = Scratch::new(d)?;
     let rank = skeleton.rank();
     let overflow = Error::OutOfRange { what: "the codes" };
@@ -87,7 +97,7 @@ pub fn encode_block<R: Distortion>(
     for x in vectors.chunks_exact(d) {
         let (code, error) = kernel.encode::<R>(x, &mut scratch);
         let bound = f64::from(params.settings().max_abs_error);
-        if R::ID == crate::LInf::ID && bound > 0.0 && error.absolute > bound {
+        if bound > 0.0 && error.absolute > bound {
             return Err(Error::BoundNotMet { row: rows.len(), got: error.absolute, bound });
         }
         rows.push(code);
@@ -121,7 +131,7 @@ pub fn decode_block<R: Distortion>(skeleton: &Skeleton, codes: &Codes) -> Result
     }
     let rotation = Rotation::new(rank, codes.seed)?;
     let quantizer = Quantizer::new(codes.bits);
-    let kernel = Kernel { skeleton, rotation: &rotation, quantizer: &quantizer, units: &[] };
+    let kernel = Kernel { skeleton, rotation: &rotation, quantizer: &quantizer, units: &[], partners: &[] };
     let mut scratch = Scratch::new(d)?;
     let mut vectors = try_vec(n * d, 0.0, "the rows")?;
     for (i, (x, &code)) in vectors.chunks_exact_mut(d).zip(&codes.rows).enumerate() {

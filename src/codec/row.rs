@@ -23,6 +23,8 @@ pub(crate) struct Kernel<'a> {
     pub quantizer: &'a Quantizer,
     /// Units of the tensors per unit of the row, per coordinate: the inverse gains.
     pub units: &'a [f32],
+    /// The coordinate that a rotary embedding turns each one with; itself where none does.
+    pub partners: &'a [u16],
 }
 
 /// What is stored of a row beside its symbols.
@@ -43,7 +45,8 @@ pub(crate) struct RowError {
     pub energy: f64,
     /// `‖x − x̂‖²`.
     pub squared: f64,
-    /// `max |x − x̂|` in units of the tensors.
+    /// `max |x − x̂|` in units of the tensors, whatever the positions: of a pair that a rotary embedding turns,
+    /// the length of its error. Only measured where it is minimised.
     pub absolute: f64,
 }
 
@@ -167,14 +170,14 @@ impl Kernel<'_> {
             return (code, RowError { energy, squared, absolute: 0.0 });
         }
         self.decode(code, symbols, &mut scratch.q, &mut scratch.back);
-        let mut error = self.measure(x, &scratch.back);
+        let mut error = self.measure::<R>(x, &scratch.back);
         if R::NORM_MODE == NormMode::Search && rms > 0.0 {
             for step in SEARCH {
                 let trial = &mut scratch.trial[..rank];
                 let scale = self.quantize(z, rms * (step as f32 / 16.0).exp2(), unit, trial);
                 let other = RowCode { scale, ..code };
                 self.decode(other, trial, &mut scratch.q, &mut scratch.back);
-                let off = self.measure(x, &scratch.back);
+                let off = self.measure::<R>(x, &scratch.back);
                 if off.absolute < error.absolute {
                     (code, error) = (other, off);
                     symbols.copy_from_slice(trial);
@@ -221,19 +224,30 @@ impl Kernel<'_> {
 
     /// What a decoded row is off by.
     #[inline(always)]
-    pub fn measure(&self, x: &[f32], back: &[f32]) -> RowError {
+    pub fn measure<R: Distortion>(&self, x: &[f32], back: &[f32]) -> RowError {
         let mut sums = [[0.0_f64; 8]; 2];
-        let mut absolute = 0.0_f64;
-        for ((x, back), units) in x.chunks(8).zip(back.chunks(8)).zip(self.units.chunks(8)) {
-            for (lane, ((&x, &back), &unit)) in x.iter().zip(back).zip(units).enumerate() {
+        for (x, back) in x.chunks(8).zip(back.chunks(8)) {
+            for (lane, (&x, &back)) in x.iter().zip(back).enumerate() {
                 let (x, off) = (f64::from(x), f64::from(x) - f64::from(back));
                 sums[0][lane] += x * x;
                 sums[1][lane] += off * off;
-                absolute = absolute.max(off.abs() * f64::from(unit));
             }
         }
         let [energy, squared] = sums.map(|lanes| lanes.iter().sum());
+        let absolute = if R::NORM_MODE == NormMode::Search { self.worst(x, back) } else { 0.0 };
         RowError { energy, squared, absolute }
+    }
+
+    #[inline(always)]
+    fn worst(&self, x: &[f32], back: &[f32]) -> f64 {
+        let off = |i: usize| f64::from(x[i]) - f64::from(back[i]);
+        let mut worst = 0.0_f64;
+        for (i, (&unit, &partner)) in self.units.iter().zip(self.partners).enumerate() {
+            let partner = usize::from(partner);
+            let length = if partner == i { off(i).abs() } else { off(i).hypot(off(partner)) };
+            worst = worst.max(length * f64::from(unit));
+        }
+        worst
     }
 }
 

@@ -226,7 +226,7 @@ impl<V: Views + ?Sized, S: Fn(usize) -> i8> Pass<'_, V, S> {
         step.gain = self.stepper.gain(z, unit, &mut scratch.q);
         self.stepper.quantize(z, unit, *step, values)?;
         self.kernel.decode_stepped(self.stepper, *step, code, values, &mut scratch.q, &mut scratch.back);
-        Some((code, self.kernel.measure(x, &scratch.back)))
+        Some((code, self.kernel.measure::<R>(x, &scratch.back)))
     }
 
     /// Whether a row misses the bound that was asked for; it is then stored raw.
@@ -308,13 +308,10 @@ impl<'a> RunReader<'a> {
 
     /// Gain and step of a row, as stored.
     #[inline(always)]
-    pub fn step(&self, row: usize) -> Result<RowStep> {
+    pub fn step(&self, row: usize) -> RowStep {
         let gain = (self.gains[row / 2] >> (4 * (row % 2))) & 15;
         let step = if self.header.has(FLAG_WEIGHTS) { self.steps[row] as i8 } else { 0 };
-        if step.unsigned_abs() > 16 {
-            return Err(self.corrupt("the step of a row"));
-        }
-        Ok(RowStep { gain, step })
+        RowStep { gain, step }
     }
 
     /// Decodes the values of `row`, skipping what lies before it in its run. Rows come in ascending order.
@@ -327,7 +324,7 @@ impl<'a> RunReader<'a> {
             self.next = first;
         }
         while self.next <= row {
-            let step = self.step(self.next)?;
+            let step = self.step(self.next);
             let Some((decoder, live)) = &mut self.run else { return Err(self.corrupt("a run")) };
             for (j, value) in values[..*live].iter_mut().enumerate() {
                 *value = self.stepper.model.take(decoder, j % LANES, self.stepper.bin(j, step));

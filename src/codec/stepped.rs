@@ -11,7 +11,7 @@ use crate::skeleton::{Skeleton, dot};
 /// Dead zone: how far, in steps, values are rounded towards zero.
 pub(crate) const THETA: f32 = 0.125;
 /// Largest change of a row's step by its weight, in quarter octaves.
-const WIDEST_STEP: f32 = 16.0;
+pub(crate) const WIDEST_STEP: u8 = 16;
 
 /// What is stored of a row's scale.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

@@ -4,7 +4,6 @@ use super::Codec;
 use super::row::Scratch;
 use super::stepped::RowStep;
 use crate::error::{Error, Result, try_vec};
-use crate::params::Settings;
 use crate::skeleton::Skeleton;
 use crate::wht::Rotation;
 
@@ -58,11 +57,10 @@ impl Workspace {
         let own = match codec.skeleton {
             Some(_) => None,
             None => {
-                let settings: &Settings = codec.params.settings();
                 let (rank, centres) = codec.largest_skeleton(max_rows);
                 Some(Own {
                     skeleton: Skeleton::with_room(dim, rank, centres)?,
-                    rotation: Rotation::with_room(rank, settings.seed)?,
+                    rotation: Rotation::with_room(rank)?,
                     rows: try_vec(max_rows * dim, 0.0, WHAT)?,
                     weights: try_vec(max_rows, 0.0, WHAT)?,
                 })

@@ -118,6 +118,9 @@ pub(super) fn parse_params(params: &kakeya_params) -> Result<Params> {
         KAKEYA_NAN_POLICY_RAW => NanPolicy::Raw,
         got => return Err(bad("nan_policy", got, "0 (reject) or 1 (raw)")),
     };
+    if params.reserved != 0 {
+        return Err(bad("reserved", params.reserved, "0"));
+    }
     if params.checksum > 1 {
         return Err(bad("checksum", params.checksum, "0 or 1"));
     }

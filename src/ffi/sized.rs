@@ -24,7 +24,8 @@ pub(super) unsafe trait SizedStruct: Copy {
 }
 
 fn check_size(size: usize) -> Result<()> {
-    if (size_of::<size_t>()..=LARGEST).contains(&size) {
+    // Every version of a struct ends where its alignment, that of its first field, lets it end.
+    if (size_of::<size_t>()..=LARGEST).contains(&size) && size.is_multiple_of(align_of::<size_t>()) {
         return Ok(());
     }
     Err(Error::BadParam { what: "struct_size", got: size as f64, expected: "the size of the struct" })
@@ -138,6 +139,7 @@ sized!(kakeya_params {
     nan_policy: KAKEYA_NAN_POLICY_REJECT,
     checksum: 1,
     cpu_tier: KAKEYA_CPU_TIER_BEST,
+    reserved: 0,
 });
 sized!(kakeya_segment {
     dim: 0,

@@ -70,7 +70,7 @@ pub unsafe extern "C" fn kakeya_fitter_add_rows(
 /// Makes a skeleton of the rows added so far; more may be added afterwards for another one. Deterministic for
 /// given rows, their order and the seed. `report` may be NULL; its first `report_size` bytes are written.
 ///
-/// Errors: `BAD_SHAPE` without rows, `NOT_CONVERGED`, `OUT_OF_MEMORY`. Memory that the eigenvalue solver asks
+/// Errors: `BAD_SHAPE` without a row that has a weight, `NOT_CONVERGED`, `OUT_OF_MEMORY`. Memory that the eigenvalue solver asks
 /// for is not reserved ahead: the process aborts where the system refuses it.
 ///
 /// # Safety

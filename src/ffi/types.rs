@@ -53,7 +53,7 @@ pub const KAKEYA_PRESET_KAKEYA: u32 = 1;
 /// A shared skeleton of full rank, a uniform step and entropy coding: bits go where the variance is.
 pub const KAKEYA_PRESET_RDO: u32 = 2;
 
-/// Least weighted squared error.
+/// Squared error: the scale of a row is that of least squares.
 pub const KAKEYA_DISTORTION_MSE: u32 = 0;
 /// Unbiased inner products with the decoded rows.
 pub const KAKEYA_DISTORTION_INNER_PRODUCT: u32 = 1;
@@ -127,8 +127,9 @@ pub struct kakeya_params {
     pub step: f32,
     /// rdo: rows that are entropy-coded together, 1 to 65535: the unit of random access. Default: 128.
     pub rows_per_run: u32,
-    /// With `KAKEYA_DISTORTION_LINF`: largest allowed |x - x'| of a row that is not protected, checked by
-    /// decoding; 0 = none asked. Must be 0 with the other distortions. Default: 0.
+    /// With `KAKEYA_DISTORTION_LINF`: largest allowed |x - x'| of a row that is not protected, in the units of
+    /// the tensors and at any position, checked by decoding; rounding to a destination's f16 or bf16 comes on
+    /// top. 0 = none asked. Must be 0 with the other distortions. Default: 0.
     pub max_abs_error: f32,
     /// kakeya: share of the variance that the basis must capture, in (0, 1]. Default: 0.99.
     pub variance_ratio: f32,
@@ -149,6 +150,8 @@ pub struct kakeya_params {
     pub checksum: u32,
     /// `KAKEYA_CPU_TIER_*`; a tier that the machine lacks is `KAKEYA_ERR_UNSUPPORTED`. Default: best.
     pub cpu_tier: u32,
+    /// Must be 0.
+    pub reserved: u32,
 }
 
 /// A run of coordinates of a row that comes from one tensor. Fill with `kakeya_segment_init`.
@@ -285,8 +288,8 @@ pub struct kakeya_block_info {
     pub raw_bytes: u64,
     /// `kakeya_codec_fingerprint` of the codec that wrote the block.
     pub fingerprint: [u8; 32],
-    /// What the encoder measured by decoding: relative squared error of the weighted rows (MSE and inner
-    /// product), or the largest absolute error (LInf). Of rows after gains, protected rows left out.
+    /// What the encoder measured: the relative squared error of the weighted rows, after gains (MSE and inner
+    /// product), or the largest absolute error, in the units of the tensors (LInf). Protected rows are left out.
     pub certified_error: f64,
 }
 

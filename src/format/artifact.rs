@@ -85,7 +85,8 @@ impl Skeleton {
         }
         let mut skeleton = Self::with_room(dim, rank, k)?;
         let (variances, parts) = body.split_at(4 * rank);
-        skeleton.read_parts(dim, rank, k, parts, HEADER_BYTES + 4 * rank)?;
+        check_parts(dim, parts, HEADER_BYTES + 4 * rank)?;
+        skeleton.read_parts(dim, rank, k, parts);
         skeleton.variances.extend(variances.as_chunks::<4>().0.iter().map(|&raw| f32::from_le_bytes(raw)));
         if skeleton.variances.iter().any(|x| !(x.is_finite() && *x >= 0.0)) {
             return Err(Error::Corrupt { what: "a variance", at: HEADER_BYTES });
@@ -119,24 +120,12 @@ impl Skeleton {
         }
     }
 
-    /// Becomes the skeleton whose parts are `bytes`, which lie at offset `at` of the whole. Allocates nothing
-    /// where there is room. Checks that all values are finite.
-    pub(crate) fn read_parts(
-        &mut self,
-        dim: usize,
-        rank: usize,
-        k: usize,
-        bytes: &[u8],
-        at: usize,
-    ) -> Result<()> {
-        let corrupt = Err(Error::Corrupt { what: "a value of the skeleton", at });
+    /// Becomes the skeleton whose parts are `bytes`, which have been checked. Allocates nothing where there is
+    /// room.
+    pub(crate) fn read_parts(&mut self, dim: usize, rank: usize, k: usize, bytes: &[u8]) {
         self.reshape(dim, rank);
         let mut fields = Fields(bytes);
-        let peak = f32::from_le_bytes(fields.take());
-        if !(peak.is_finite() && peak >= 0.0) {
-            return corrupt;
-        }
-        self.reach.peak = peak;
+        self.reach.peak = f32::from_le_bytes(fields.take());
         let mean = fields.bytes(4 * dim).as_chunks::<4>().0;
         self.set_mean(mean.iter().map(|&raw| f32::from_le_bytes(raw)));
         let halves = |bytes: &[u8], to: &mut Vec<f32>| {
@@ -144,12 +133,20 @@ impl Skeleton {
         };
         halves(fields.bytes(2 * rank * dim), &mut self.basis);
         halves(fields.bytes(2 * k * rank), &mut self.centres);
-        let parts = [self.mean(), self.basis(), self.centres()];
-        if parts.iter().any(|part| part.iter().any(|x| !x.is_finite())) {
-            return corrupt;
-        }
-        Ok(())
     }
+}
+
+/// Checks that all values of the parts of a skeleton, which lie at offset `at` of the whole, are finite and its
+/// reach is not negative.
+pub(crate) fn check_parts(dim: usize, bytes: &[u8], at: usize) -> Result<()> {
+    let (floats, halves) = bytes.split_at(4 + 4 * dim);
+    let floats = floats.as_chunks::<4>().0;
+    let finite = floats.iter().all(|&raw| f32::from_le_bytes(raw).is_finite())
+        && halves.as_chunks::<2>().0.iter().all(|&raw| f16::from_le_bytes(raw).is_finite());
+    if finite && f32::from_le_bytes(floats[0]) >= 0.0 {
+        return Ok(());
+    }
+    Err(Error::Corrupt { what: "a value of the skeleton", at })
 }
 
 fn checksum(header: &[u8], body: &[u8]) -> u32 {

@@ -224,7 +224,8 @@ impl Header {
                 corrupt("number of protected rows", 28)
             }
             () if !self.has(FLAG_CHECKSUM) && self.payload_crc != 0 => corrupt("payload checksum", 36),
-            () if self.step.is_normal() != runs || self.step.is_sign_negative() => corrupt("step", 52),
+            () if runs && !(self.step.is_normal() && self.step > 0.0) => corrupt("step", 52),
+            () if !runs && self.step.to_bits() != 0 => corrupt("step", 52),
             () => match Sections::of(self) {
                 Some(sections) if sections.raw.end as u64 == self.bytes => Ok(()),
                 _ => corrupt("size", 40),

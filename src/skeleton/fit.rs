@@ -92,10 +92,10 @@ impl Fitter {
         }
     }
 
-    /// The skeleton of the rows added so far, of which there must be one; more may be added afterwards.
+    /// The skeleton of the rows added so far, one of which must have a weight; more may be added afterwards.
     pub fn finish(&self) -> Result<(Skeleton, FitReport)> {
-        if self.moments.rows() == 0 {
-            return Err(Error::BadShape { what: "rows to fit to", got: 0, limit: 1 });
+        if self.moments.weight() == 0.0 {
+            return Err(Error::BadShape { what: "rows with a weight to fit to", got: 0, limit: 1 });
         }
         let axes = self.moments.axes()?;
         let (skeleton, report) = finish(&axes, &self.sample, &self.sample_weights, &self.params, 0.0)?;
@@ -124,7 +124,7 @@ fn finish(
         Skeleton { rank, ..Skeleton::with_room(dim, rank, params.settings().kmeans_k as usize)? };
     let half = |x: &f64| f16::from_f64(*x).to_f32();
     skeleton.set_mean(axes.mean.iter().map(|&x| x as f32));
-    skeleton.variances.extend(axes.variances[..rank].iter().map(|&x| x as f32));
+    skeleton.variances.extend(axes.variances[..rank].iter().map(|&x| finite(x)));
     skeleton.basis.extend(axes.vectors[..rank * dim].iter().map(half));
 
     let left = try_kmeans(&mut skeleton, sample, weights, params, centre_bits)?;
@@ -167,6 +167,11 @@ fn predict(skeleton: &Skeleton, coded: f64, params: &Params) -> (f64, f64) {
 /// Bits of a component of this variance at the step of `params`.
 fn component_bits(variance: f64, params: &Params) -> f64 {
     expected_bits((variance as f32).sqrt(), params.settings().step)
+}
+
+/// A variance in binary32, beyond whose range the rows' squares may lie.
+fn finite(variance: f64) -> f32 {
+    (variance as f32).min(f32::MAX)
 }
 
 /// Bits of a centre index.
@@ -263,7 +268,7 @@ fn try_kmeans(
         skeleton.reach.peak = (reach / shrink).min(f32::MAX);
         if rdo {
             skeleton.variances.clear();
-            skeleton.variances.extend(after.iter().map(|&variance| variance as f32));
+            skeleton.variances.extend(after.iter().map(|&variance| finite(variance)));
         }
         return Ok(left / energy);
     }

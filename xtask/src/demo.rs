@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: the package as its users meet it, from the build to five running programs.
+//! `cargo xtask demo`: the package as its users meet it, from the build to six running programs.
 
 use anyhow::Result;
 
@@ -6,17 +6,19 @@ use crate::shell::{self, command};
 use crate::tools;
 use crate::workspace::{Workspace, configure};
 
-/// The programs in `cpp-examples/` in their order, and whether they take a KV cache file.
-const PROGRAMS: [(&str, bool); 5] = [
-    ("01_roundtrip", false),
-    ("02_kv_blocks", true),
-    ("03_paged_cache", false),
-    ("04_threads", false),
-    ("05_inspect", false),
+/// The programs in `cpp-examples/` in their order, and the KV cache files that they take.
+const PROGRAMS: [(&str, &[&str]); 6] = [
+    ("01_roundtrip", &[]),
+    ("02_kv_blocks", &[KV_CACHE]),
+    ("03_paged_cache", &[]),
+    ("04_threads", &[]),
+    ("05_inspect", &[]),
+    ("06_joined_rows", &[OTHER_KV_CACHE, KV_CACHE]),
 ];
 
-/// A KV cache of a small model, as tensors `layers.N.k` and `layers.N.v`.
+/// KV caches of a small model, as tensors `layers.N.k` and `layers.N.v`: of one document, and of others.
 const KV_CACHE: &str = "tests/data/smollm2-135m-test.safetensors";
+const OTHER_KV_CACHE: &str = "tests/data/smollm2-135m-train.safetensors";
 
 /// Installs the package, builds the examples against it, runs them.
 ///
@@ -36,9 +38,9 @@ pub fn run() -> Result<()> {
     configure(&workspace.root.join("cpp-examples"), &build, &[search])?;
     shell::run(command("cmake", ["--build"]).arg(&build))?;
 
-    for (program, takes_kv_cache) in PROGRAMS {
+    for (program, files) in PROGRAMS {
         println!("\n== {program}");
-        let mut example = command(build.join(program), takes_kv_cache.then(|| workspace.root.join(KV_CACHE)));
+        let mut example = command(build.join(program), files.iter().map(|file| workspace.root.join(file)));
         shell::run(&mut example)?;
     }
     println!("\nThe package is installed in {}", prefix.display());

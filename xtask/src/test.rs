@@ -27,7 +27,10 @@ pub fn run() -> Result<()> {
 }
 
 fn checks(steps: &mut Steps) -> Result<()> {
-    steps.step("tools", || tools::ensure(&tools::BUILD.iter().chain(tools::TEST).collect::<Vec<_>>()))?;
+    steps.step("tools", || {
+        tools::ensure_rust_components()?;
+        tools::ensure(&tools::BUILD.iter().chain(tools::TEST).collect::<Vec<_>>())
+    })?;
     steps.command("format", cargo(["fmt", "--all", "--check"]))?;
     steps.command("clippy", cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     let mut doc = cargo(["doc", "--no-deps"]);

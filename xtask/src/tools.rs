@@ -91,6 +91,19 @@ impl Tool<'_> {
     }
 }
 
+/// Installs the parts of the Rust toolchain that a minimal one lacks.
+///
+/// # Errors
+/// When they are missing and rustup, which could add them, is not there or fails.
+pub fn ensure_rust_components() -> Result<()> {
+    let has = |tool: &str| succeeds(&mut command("cargo", [tool, "--version"]));
+    if has("fmt") && has("clippy") {
+        return Ok(());
+    }
+    run(&mut command("rustup", ["component", "add", "rustfmt", "clippy"]))
+        .context("rustfmt or clippy is missing: install both for this toolchain")
+}
+
 /// The Python interpreter that has numpy: the first in the path, or the system's own.
 ///
 /// # Errors

@@ -47,3 +47,18 @@ fn cpp_headers() {
         }
     }
 }
+
+/// What a change of the interface looks like to its users: the header without its comments.
+#[test]
+fn declarations() {
+    let mut inside = false;
+    let text = PACKAGE.header("kakeyaturbo.h");
+    let code = text.lines().filter(|line| {
+        inside |= line.trim_start().starts_with("/*");
+        let comment = inside;
+        inside &= !line.contains("*/");
+        !comment && !line.trim().is_empty()
+    });
+    let code: Vec<&str> = code.filter(|line| !line.contains("KAKEYA_VERSION_")).collect();
+    insta::assert_snapshot!(code.join("\n"));
+}
