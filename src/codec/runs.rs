@@ -142,7 +142,7 @@ impl<V: Views + ?Sized, S: Fn(usize) -> i8> Pass<'_, V, S> {
                 if self.codec.assembly().load(self.rows, i, row)? {
                     room.raw[i] = true;
                 } else {
-                    match self.quantize(row, &mut step, scratch, values) {
+                    match self.quantize::<R>(row, &mut step, scratch, values) {
                         None => room.raw[i] = true,
                         Some((used, error)) => {
                             code = used;
@@ -213,7 +213,7 @@ impl<V: Views + ?Sized, S: Fn(usize) -> i8> Pass<'_, V, S> {
 
     /// Quantises a row; `None` where that is beyond the coder, and the row is stored raw.
     #[inline(always)]
-    fn quantize(
+    fn quantize<R: Distortion>(
         &self,
         x: &[f32],
         step: &mut RowStep,
