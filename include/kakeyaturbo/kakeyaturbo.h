@@ -46,7 +46,7 @@
 #define KAKEYA_PRESET_RDO 2
 
 /**
- * Least weighted squared error.
+ * Squared error: the scale of a row is that of least squares.
  */
 #define KAKEYA_DISTORTION_MSE 0
 
@@ -225,8 +225,9 @@ typedef struct kakeya_params {
      */
     uint32_t rows_per_run;
     /**
-     * With `KAKEYA_DISTORTION_LINF`: largest allowed |x - x'| of a row that is not protected, checked by
-     * decoding; 0 = none asked. Must be 0 with the other distortions. Default: 0.
+     * With `KAKEYA_DISTORTION_LINF`: largest allowed |x - x'| of a row that is not protected, in the units of
+     * the tensors and at any position, checked by decoding; rounding to a destination's f16 or bf16 comes on
+     * top. 0 = none asked. Must be 0 with the other distortions. Default: 0.
      */
     float max_abs_error;
     /**
@@ -266,6 +267,10 @@ typedef struct kakeya_params {
      * `KAKEYA_CPU_TIER_*`; a tier that the machine lacks is `KAKEYA_ERR_UNSUPPORTED`. Default: best.
      */
     uint32_t cpu_tier;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
 } kakeya_params;
 
 /**
@@ -575,8 +580,8 @@ typedef struct kakeya_block_info {
      */
     uint8_t fingerprint[32];
     /**
-     * What the encoder measured by decoding: relative squared error of the weighted rows (MSE and inner
-     * product), or the largest absolute error (LInf). Of rows after gains, protected rows left out.
+     * What the encoder measured: the relative squared error of the weighted rows, after gains (MSE and inner
+     * product), or the largest absolute error, in the units of the tensors (LInf). Protected rows are left out.
      */
     double certified_error;
 } kakeya_block_info;
@@ -931,7 +936,7 @@ KAKEYA_API kakeya_status kakeya_fitter_add_rows(struct kakeya_fitter *fitter, co
  * Makes a skeleton of the rows added so far; more may be added afterwards for another one. Deterministic for
  * given rows, their order and the seed. `report` may be NULL; its first `report_size` bytes are written.
  *
- * Errors: `BAD_SHAPE` without rows, `NOT_CONVERGED`, `OUT_OF_MEMORY`. Memory that the eigenvalue solver asks
+ * Errors: `BAD_SHAPE` without a row that has a weight, `NOT_CONVERGED`, `OUT_OF_MEMORY`. Memory that the eigenvalue solver asks
  * for is not reserved ahead: the process aborts where the system refuses it.
  *
  * # Safety
