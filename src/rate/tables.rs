@@ -1,6 +1,6 @@
 //! Tables of the rate model, trained on real coefficients.
 //!
-//! Written by `cargo xtask train`; do not edit.
+//! Written by `tests/numpy/train_tables.py`; do not edit.
 
 use super::{BINS, OFFSET_SIZES, WIDEST};
 
@@ -37,8 +37,8 @@ pub(super) const FREQUENCIES: [[u16; WIDEST as usize + 1]; BINS] = [
 ];
 
 /// Magnitude from which on values share a symbol, and an escape tells them apart.
-pub(super) const ESCAPES: [i32; BINS] =
-    [2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 4, 4, 5, 5, 6, 7, 8, 9, 10, 11, 12, 15, 16, 19, 20];
+#[rustfmt::skip]
+pub(super) const ESCAPES: [i32; BINS] = [2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 4, 4, 5, 5, 6, 7, 8, 9, 10, 11, 12, 15, 16, 19, 20];
 
 /// How far the reconstruction point lies beyond the value, in 1/256 steps, for magnitudes 1, 2, 3, and 4 and up.
 #[rustfmt::skip]

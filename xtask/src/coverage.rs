@@ -130,7 +130,9 @@ fn parse(lcov: &str, root: &Path) -> Result<BTreeMap<PathBuf, Lines>> {
     let mut file: Option<PathBuf> = None;
     for record in lcov.lines() {
         if let Some(path) = record.strip_prefix("SF:") {
-            let path = Path::new(path).strip_prefix(root).ok();
+            // The library that CMake builds names its sources by their place in the project.
+            let path = Path::new(path);
+            let path = path.strip_prefix(root).or_else(|_| path.strip_prefix("kakeyaturbo")).ok();
             file = path.filter(|path| path.starts_with("src")).map(Path::to_path_buf);
         } else if let (Some(data), Some(file)) = (record.strip_prefix("DA:"), &file) {
             let mut fields = data.split(',');

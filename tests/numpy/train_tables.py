@@ -1,0 +1,143 @@
+"""Trains the tables of the rate model, src/rate/tables.rs, on the coefficients of real KV rows.
+
+    python3 tests/numpy/train_tables.py SMOLLM2-train.safetensors [GEMMA3-train.safetensors] > src/rate/tables.rs
+
+Each stream of rows (K as it was before its rotary embedding, and V, of the layers of a group, each tensor scaled to unit
+mean square) is transformed by its own principal axes and quantised with steps from 2^-6 to 4, a quarter octave apart.
+Values are counted by the bin that the rate model would choose. A table gets as many symbols as make its bin cheapest,
+escapes counted, and integer frequencies that add up to 4096. The committed tables come from the `train` files of SmolLM2-135M
+(in tests/data) and Gemma-3-270M; no document that results are reported on is among them.
+"""
+
+import sys
+
+import numpy as np
+from rows import tensors
+
+THETA, WIDEST, FIRST_BIN, BINS, COUNTED, SLOTS = 0.125, 20, -16, 26, 40, 4096
+
+SMOLLM2 = {"pairs": "interleaved", "base": lambda layer: 1e5, "groups": [[0], [1], [2], [14], [15], [16], [0, 1, 2], [14, 15, 16]]}
+GEMMA3 = {
+    "pairs": "neox",
+    "base": lambda layer: 1e6 if layer in (5, 11, 17) else 1e4,
+    "groups": [[0], [5], [7], [11], [16], [0, 7, 16], [5, 11]],
+}
+
+
+def unrotate(x, positions, base, pairs):
+    """Undoes the rotary embedding of `x` [tokens, heads, head_dim]."""
+    d = x.shape[-1]
+    angle = positions[:, None].astype(np.float64) * base ** (-2 * np.arange(d // 2) / d)
+    cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
+    first, second = (slice(0, d, 2), slice(1, d, 2)) if pairs == "interleaved" else (slice(0, d // 2), slice(d // 2, d))
+    a, b = x[..., first], x[..., second]
+    out = np.empty_like(x)
+    out[..., first], out[..., second] = a * cos + b * sin, -a * sin + b * cos
+    return out
+
+
+def coefficients(file, model, layers):
+    """The rows of a group in their principal axes, and the variances of the components."""
+    parts = []
+    for layer in layers:
+        for kind in "kv":
+            x = file[f"layers.{layer}.{kind}"].astype(np.float64)
+            x = x.reshape(len(x), -1, 64 if model is SMOLLM2 else 256)
+            if kind == "k":
+                x = unrotate(x, file["positions"], model["base"](layer), model["pairs"])
+            parts.append(x.reshape(len(x), -1) / np.sqrt((x**2).mean()))
+    rows = np.concatenate(parts, 1)
+    rows -= rows.mean(0)
+    variances, axes = np.linalg.eigh(rows.T @ rows / len(rows))
+    axes = axes.astype(np.float16).astype(np.float64)  # as a skeleton stores them
+    return rows @ axes, np.maximum(variances, 1e-12)
+
+
+class Counts:
+    """Values by bin and magnitude, and how far beyond their value coefficients lie on average."""
+
+    def __init__(self):
+        self.values = np.zeros((BINS, COUNTED + 1))
+        self.beyond, self.nonzero = np.zeros((BINS, 4)), np.zeros((BINS, 4))
+
+    def add(self, y, variances):
+        for step in 2.0 ** np.arange(-6, 2.01, 0.25):
+            energy = (y**2 / (variances + step * step / 12)).mean(1)
+            gain = np.clip(np.round(2 * np.log2(energy)), -8, 7).astype(int)
+            eighths = np.round(8 * np.log2(np.sqrt(variances))).astype(int) - round(8 * np.log2(step))
+            quarter = np.maximum((eighths[None] + 2 * gain[:, None] + 1) >> 1, FIRST_BIN)
+            shift = np.maximum(quarter - (FIRST_BIN + BINS - 1) + 3, 0) >> 2
+            table = quarter - 4 * shift - FIRST_BIN
+            size = np.floor(np.abs(y) / step + 0.5 - THETA).astype(np.int64)
+            value = size * np.sign(y).astype(np.int64)
+            high = np.where(shift > 0, (value + (1 << np.maximum(shift - 1, 0))) >> shift, value)
+            np.add.at(self.values, (table, np.minimum(np.abs(high), COUNTED)), 1)
+            plain = (shift == 0) & (size > 0)
+            slot = (table[plain], np.minimum(size[plain], 4) - 1)
+            np.add.at(self.beyond, slot, (np.abs(y) / step - size)[plain])
+            np.add.at(self.nonzero, slot, 1)
+
+
+def frequencies(counts, escape):
+    """Mean cost in bits, and the frequencies of magnitudes 0 to `escape`, the last for all beyond."""
+    merged = np.r_[counts[:escape], counts[escape:].sum()]
+    signs = np.r_[1, np.full(escape, 2)]
+    share = (merged + 0.5) / (merged + 0.5).sum()
+    freq = np.maximum(np.round(share / signs * SLOTS).astype(int), 1)
+    while (left := SLOTS - (freq * signs).sum()) != 0:
+        if left > 0:
+            gain = np.where(signs <= left, share * np.log((freq + 1) / freq) / signs, -1)
+            freq[gain.argmax()] += 1
+        else:
+            loss = np.where(freq > 1, share * np.log(freq / np.maximum(freq - 1, 0.5)) / signs, np.inf)
+            freq[loss.argmin()] -= 1
+    size = np.arange(COUNTED + 1)
+    bits = np.where(size >= escape, 2 * np.floor(np.log2(np.maximum(size - escape + 1, 1))) + 1, 0)
+    return (-(merged * np.log2(freq / SLOTS)).sum() + (counts * bits).sum()) / counts.sum(), freq
+
+
+def rust(tables, escapes, offsets):
+    """The source file."""
+    lines = lambda rows: "".join(f"    [{', '.join(map(str, row))}],\n" for row in rows)
+    return f"""//! Tables of the rate model, trained on real coefficients.
+//!
+//! Written by `tests/numpy/train_tables.py`; do not edit.
+
+use super::{{BINS, OFFSET_SIZES, WIDEST}};
+
+/// Frequency, of 4096, of the values of magnitude 0, 1, … 20 in each bin; a magnitude other than 0 stands for
+/// two values, and 0 means that it has no symbol.
+#[rustfmt::skip]
+pub(super) const FREQUENCIES: [[u16; WIDEST as usize + 1]; BINS] = [
+{lines(tables)}];
+
+/// Magnitude from which on values share a symbol, and an escape tells them apart.
+#[rustfmt::skip]
+pub(super) const ESCAPES: [i32; BINS] = [{", ".join(map(str, escapes))}];
+
+/// How far the reconstruction point lies beyond the value, in 1/256 steps, for magnitudes 1, 2, 3, and 4 and up.
+#[rustfmt::skip]
+pub(super) const OFFSETS: [[u8; OFFSET_SIZES]; BINS] = [
+{lines(offsets)}];
+"""
+
+
+def main():
+    counts = Counts()
+    for path, model in zip(sys.argv[1:], (SMOLLM2, GEMMA3)):
+        file = tensors(path)
+        for layers in model["groups"]:
+            counts.add(*coefficients(file, model, layers))
+    tables, escapes, offsets = [], [], []
+    for bin_counts, beyond, nonzero in zip(counts.values, counts.beyond, counts.nonzero):
+        fits = [(*frequencies(bin_counts, escape), escape) for escape in range(2, WIDEST + 1)]
+        _, freq, escape = min(fits, key=lambda fit: fit[0])
+        tables.append(np.r_[freq, np.zeros(WIDEST - escape, int)])
+        escapes.append(escape)
+        mean = np.where(nonzero > 50, beyond / np.maximum(nonzero, 1), 0)
+        offsets.append(np.clip(np.round(256 * mean), 0, 256 * 2 * THETA).astype(int))
+    sys.stdout.write(rust(tables, escapes, offsets))
+
+
+if __name__ == "__main__":
+    main()
