@@ -19,8 +19,7 @@ use fearless_simd::dispatch;
 use std::ops::Range;
 
 /// Checks a block as far as that goes without its codec: header, sizes, checksums, and every value that is not
-/// free to be anything.
-/// Bytes after the block are left alone.
+/// free to be anything. Bytes after the block are left alone.
 pub fn verify(src: &[u8]) -> Result<Header> {
     Block::parse(src).map(|block| block.header)
 }
@@ -158,7 +157,7 @@ impl<'a> Block<'a> {
         let ends = self.src[sections.run_ends.clone()].as_chunks::<4>().0;
         let mut start = 0;
         for end in ends.iter().map(|&raw| u32::from_le_bytes(raw) as usize) {
-            if end < start || end > sections.runs.len() {
+            if end < start {
                 return Err(Error::Corrupt { what: "the end of a run", at: at(&sections.run_ends) });
             }
             start = end;
@@ -200,18 +199,18 @@ impl<'a> Block<'a> {
         (row, if listed { fields.u32() as i32 } else { 0 })
     }
 
-    /// The slot of a row, if it is stored raw, or else the slot where it would be.
-    fn find_slot(&self, row: usize) -> std::result::Result<usize, usize> {
+    /// The slot of a row, if it is stored raw.
+    fn find_slot(&self, row: usize) -> Option<usize> {
         let (mut low, mut high) = (0, self.header.n_protected as usize);
         while low < high {
             let middle = low.midpoint(high);
             match (self.slot(middle).0 as usize).cmp(&row) {
                 std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Equal => return Ok(middle),
+                std::cmp::Ordering::Equal => return Some(middle),
                 std::cmp::Ordering::Greater => high = middle,
             }
         }
-        Err(low)
+        None
     }
 
     /// Whether this codec wrote the block.
@@ -299,7 +298,7 @@ impl<V: Views + ?Sized> Pass<'_, V> {
         let stream = &block.src[block.sections.symbols.clone()];
         for i in 0..self.rows.n {
             let at = self.first + i;
-            if let Ok(slot) = block.find_slot(at) {
+            if let Some(slot) = block.find_slot(at) {
                 self.restore_raw(i, slot, row)?;
                 continue;
             }
@@ -324,7 +323,7 @@ impl<V: Views + ?Sized> Pass<'_, V> {
         let mut reader = RunReader::new(stepper, &block.header, &block.sections, block.src);
         for i in 0..self.rows.n {
             let at = self.first + i;
-            if let Ok(slot) = block.find_slot(at) {
+            if let Some(slot) = block.find_slot(at) {
                 self.restore_raw(i, slot, row)?;
                 continue;
             }
