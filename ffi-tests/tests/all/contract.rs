@@ -35,6 +35,7 @@ programs! {
     enums
     hostile
     null_pointers
+    rdo
     rope
     round_trip
     row_rules
