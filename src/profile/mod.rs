@@ -182,6 +182,15 @@ impl Profile {
         Ok(self.stream(stream)?.skeleton.map(|index| &self.contents.skeletons[index]))
     }
 
+    /// A segment of a stream, and its inverse frequencies.
+    pub(crate) fn piece(&self, stream: usize, segment: usize) -> Result<(Piece, &[f32])> {
+        let pieces = &self.stream(stream)?.pieces;
+        let outside = Error::BadShape { what: "index of a segment", got: segment, limit: pieces.len() };
+        let piece = *pieces.get(segment).ok_or(outside)?;
+        let table = piece.rope.map_or(&[][..], |(_, table)| &self.contents.tables[table]);
+        Ok((piece, table))
+    }
+
     /// Stream and segment that hold a tensor.
     pub fn find(&self, tensor: Tensor) -> Result<(usize, usize)> {
         let found = self.streams().iter().enumerate();

@@ -5,6 +5,7 @@
 
 use super::choice::Choice;
 use super::key::StreamKey;
+use super::model::check_step;
 use crate::codec::Objective;
 use crate::dtype::Dtype;
 use crate::error::{Error, Result, try_reserve};
@@ -74,6 +75,21 @@ impl Stream {
         self.step_factor
     }
 
+    /// Coordinates of a row.
+    pub fn dim(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.dim).sum()
+    }
+
+    /// Bytes of a row that is stored raw.
+    pub fn raw_row_bytes(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.dim * piece.raw_dtype.size()).sum()
+    }
+
+    /// Whether any segment needs positions.
+    pub fn needs_positions(&self) -> bool {
+        self.pieces.iter().any(|piece| piece.rope.is_some())
+    }
+
     pub(crate) fn try_clone(&self) -> Result<Self> {
         let mut pieces = try_reserve(self.pieces.len(), "the profile")?;
         pieces.extend_from_slice(&self.pieces);
@@ -95,6 +111,9 @@ impl Stream {
 
     /// The parameters for a choice of quality; `default_step` is the model's, 0 = the stream's own.
     pub(crate) fn chosen(&self, choice: Choice, default_step: f32) -> Result<Params> {
+        if let Choice::Step(step) = choice {
+            check_step(step, "step")?;
+        }
         let settings = self.params.settings();
         let rdo = settings.preset == Preset::Rdo;
         let own = if default_step > 0.0 { default_step } else { settings.step };
