@@ -81,11 +81,32 @@ fn codecs_are_those_made_directly() {
         };
         assert_eq!(from_profile(Choice::Default), direct(step(0.75)), "stream {index}");
         assert_eq!(from_profile(Choice::Step(0.3)), direct(step(0.3)), "stream {index}");
-        let named = profile.quality("q8").unwrap();
+        let named = Choice::Step(profile.quality("q8").unwrap().step);
         assert_eq!(from_profile(named), direct(step(0.125)), "stream {index}");
+        let bits = if rdo { 2.25 } else { 5.0 };
+        let fixed = Settings {
+            rate_control: RateControl::Bits,
+            bits,
+            step: 0.0,
+            effort: 0,
+            ..parts.settings.clone()
+        };
+        assert_eq!(from_profile(Choice::Bits(bits)), direct(fixed), "stream {index}");
+        let capped = |finest| Choice::MaxBytes { bytes: 400, finest };
         if !rdo {
-            let bits = Settings { bits: 5.0, ..parts.settings.clone() };
-            assert_eq!(from_profile(Choice::Bits(5.0)), direct(bits), "stream {index}");
+            assert!(profile.codec(index, capped(None), best()).is_err(), "stream {index}");
+            continue;
+        }
+        for (finest, step) in [(None, 0.75), (Some(0.1), 0.1)] {
+            let settings = Settings {
+                rate_control: RateControl::MaxBytes,
+                step: step * factor,
+                max_bytes: 400,
+                ..parts.settings.clone()
+            };
+            let (fingerprint, block) = from_profile(capped(finest));
+            assert!(block.len() <= 400, "stream {index}: {} bytes", block.len());
+            assert_eq!((fingerprint, block), direct(settings), "stream {index}");
         }
     }
     let scalar = profile.codec(0, Choice::Default, Tier::select(1).unwrap()).unwrap();
@@ -101,6 +122,35 @@ fn without_a_default_step_streams_have_their_own() {
         let params = profile.chosen_params(index, Choice::Default).unwrap();
         assert_eq!(params.settings().step, 0.25 * factor);
         assert_eq!(params.settings().rate_control, RateControl::Step);
+    }
+}
+
+#[test]
+fn wishes_change_the_rate_control_and_nothing_else() {
+    let mut builder = builder();
+    builder.set_step(0.0).unwrap();
+    let rdo = |rate_control, step, max_bytes, effort| {
+        let settings = Settings { rate_control, step, max_bytes, effort, ..stepped(1.0) };
+        Some((Params::new(settings).unwrap(), Objective::Mse))
+    };
+    builder.set_stream(0, rdo(RateControl::Step, 0.5, 0, 1), Some(2.0)).unwrap();
+    builder.set_stream(1, rdo(RateControl::Bits, 0.0, 0, 0), Some(2.0)).unwrap();
+    builder.set_stream(2, rdo(RateControl::MaxBytes, 0.25, 700, 1), Some(2.0)).unwrap();
+    let profile = builder.finish().unwrap();
+    let chosen = |stream, choice| {
+        let params = profile.chosen_params(stream, choice).unwrap();
+        let settings = params.settings();
+        (settings.rate_control, settings.step, settings.max_bytes, settings.effort)
+    };
+    assert_eq!(chosen(0, Choice::Default), (RateControl::Step, 1.0, 0, 1));
+    assert_eq!(chosen(1, Choice::Default), (RateControl::Bits, 0.0, 0, 0));
+    assert_eq!(chosen(2, Choice::Default), (RateControl::MaxBytes, 0.25, 700, 1));
+    for (stream, effort, own) in [(0, 1, 1.0), (1, 0, 0.0), (2, 1, 0.5)] {
+        assert_eq!(chosen(stream, Choice::Step(0.125)), (RateControl::Step, 0.25, 0, effort));
+        assert_eq!(chosen(stream, Choice::Bits(1.5)), (RateControl::Bits, 0.0, 0, 0));
+        let capped = |finest| Choice::MaxBytes { bytes: 9, finest };
+        assert_eq!(chosen(stream, capped(Some(0.125))), (RateControl::MaxBytes, 0.25, 9, effort));
+        assert_eq!(chosen(stream, capped(None)), (RateControl::MaxBytes, own, 9, effort));
     }
 }
 
@@ -153,8 +203,8 @@ fn equal_skeletons_and_tables_are_stored_once() {
         }
         builder.finish().unwrap()
     };
-    // 2 layers and 2 heads of 4 bytes, 8 segments of 14, and 70 for what else a stream has.
-    const STREAM: usize = 4 * 4 + 8 * 14 + 70;
+    // 2 layers and 2 heads of 4 bytes, 8 segments of 14, and 82 for what else a stream has.
+    const STREAM: usize = 4 * 4 + 8 * 14 + 82;
     let bytes = |n_streams| one(n_streams, true).saved_bytes();
     assert_eq!(bytes(2) - bytes(1), STREAM);
     assert_eq!(bytes(3) - bytes(1), 2 * STREAM);

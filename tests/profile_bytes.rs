@@ -147,8 +147,10 @@ fn forged_values_are_refused() {
     for (index, value) in [(0, 0_u32), (2, 257), (3, 0)] {
         refused(params + 21 + 4 * index, &value.to_le_bytes(), "rows per run, centres or rounds");
     }
-    refused(params + 37, &u64::MAX.to_le_bytes(), "largest number of protected rows");
-    let factor = params + 53;
+    refused(params + 37, &1_u32.to_le_bytes(), "effort without a step");
+    refused(params + 41, &1_u64.to_le_bytes(), "a largest size for turbo");
+    refused(params + 49, &u64::MAX.to_le_bytes(), "largest number of protected rows");
+    let factor = params + 65;
     refused(factor, &nan, "step factor");
     refused(factor, &0_f32.to_le_bytes(), "step factor");
     refused(factor + 4, &0_u32.to_le_bytes(), "index of a skeleton");

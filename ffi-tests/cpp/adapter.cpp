@@ -162,6 +162,9 @@ void profiles_say_what_they_were_made_from() {
     CHECK(given(kakeya::CodecOptions().quality("q4")) == direct(0.125F));
     CHECK(given(kakeya::CodecOptions().step(3.0F)) == direct(1.5F));
     CHECK(profile.codec(1, kakeya::CodecOptions().bits(2.0F)).ok());
+    const auto capped = profile.codec(0, kakeya::CodecOptions().step(3.0F).max_bytes(500)).value();
+    auto workspace = capped.workspace(n_rows).value();
+    CHECK(capped.encode(workspace, rows).value().size() <= 500);
     CHECK(profile.codec(0, kakeya::CodecOptions().quality("q3")).status().code() == KAKEYA_ERR_BAD_PARAM);
     CHECK(profile.codec(0, kakeya::CodecOptions().cpu_tier(kakeya::CpuTier::scalar)).value().cpu_tier() ==
           kakeya::CpuTier::scalar);

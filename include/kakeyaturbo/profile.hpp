@@ -73,8 +73,10 @@ public:
     CodecOptions& quality(std::string name) { return quality_ = std::move(name), *this; }
     /** A step of the model, which is multiplied by the factor of the stream. */
     CodecOptions& step(float step) noexcept { return raw_.step = step, *this; }
-    /** A fixed rate, in bits per component. */
+    /** A fixed rate, in bits per component on average. */
     CodecOptions& bits(float bits) noexcept { return raw_.bits = bits, *this; }
+    /** The largest size of a block; the step is then the finest one that is tried. */
+    CodecOptions& max_bytes(std::size_t bytes) noexcept { return raw_.max_bytes = bytes, *this; }
     CodecOptions& cpu_tier(CpuTier tier) noexcept { return raw_.cpu_tier = static_cast<std::uint32_t>(tier), *this; }
 
     /** The C struct; it points into this object. */

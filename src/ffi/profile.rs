@@ -10,7 +10,7 @@ use super::slice;
 use super::types::*;
 use crate::codec::Objective;
 use crate::error::{Error, Result};
-use crate::params::{NanPolicy, Params, RateControl};
+use crate::params::{NanPolicy, Params};
 use crate::profile::{Choice, NAME_BYTES, Part, Profile, Tensor};
 use crate::rope::Pairing;
 use crate::simd::Tier;
@@ -268,7 +268,7 @@ pub unsafe extern "C" fn kakeya_profile_stream(
             part: u32::from(key.part().code()),
             preset: u32::from(settings.preset.code()),
             distortion: u32::from(stream.objective().code()),
-            rate_control: rate_control_code(settings.rate_control),
+            rate_control: u32::from(settings.rate_control.code()),
             n_segments: key.n_segments(),
             dim: stream.dim(),
             raw_row_bytes: stream.raw_row_bytes(),
@@ -419,16 +419,27 @@ unsafe fn read_choice(profile: &Profile, options: &kakeya_profile_codec_options)
     if options.reserved != 0 {
         return Err(Error::BadParam { what: "reserved", got: f64::from(options.reserved), expected: "0" });
     }
-    match (options.quality.is_null(), options.step, options.bits) {
-        (true, 0.0, 0.0) => Ok(Choice::Default),
-        (true, step, 0.0) => Ok(Choice::Step(step)),
-        (true, 0.0, bits) => Ok(Choice::Bits(bits)),
-        // SAFETY: as above.
-        (false, 0.0, 0.0) => {
-            profile.quality(unsafe { slice::text(options.quality, NAME_BYTES - 1, "quality") }?)
+    let step = match (options.quality.is_null(), options.step) {
+        (true, 0.0) => None,
+        (true, step) => Some(step),
+        (false, 0.0) => {
+            // SAFETY: as above.
+            let name = unsafe { slice::text(options.quality, NAME_BYTES - 1, "quality") }?;
+            Some(profile.quality(name)?.step)
         }
-        _ => Err(Error::Unsupported { what: "this wish", why: "of quality, step and bits one may be set" }),
+        (false, _) => return Err(unclear("of a quality and a step one may be set")),
+    };
+    match (step, options.bits, options.max_bytes) {
+        (None, 0.0, 0) => Ok(Choice::Default),
+        (Some(step), 0.0, 0) => Ok(Choice::Step(step)),
+        (None, bits, 0) => Ok(Choice::Bits(bits)),
+        (finest, 0.0, bytes) => Ok(Choice::MaxBytes { bytes, finest }),
+        _ => Err(unclear("bits go with neither a step nor a largest size")),
     }
+}
+
+fn unclear(why: &'static str) -> Error {
+    Error::Unsupported { what: "this wish", why }
 }
 
 /// Looks at a profile and writes what was found.
@@ -455,20 +466,13 @@ fn pointer<T>(values: &[T]) -> *const T {
     if values.is_empty() { std::ptr::null() } else { values.as_ptr() }
 }
 
-fn rate_control_code(rate_control: RateControl) -> u32 {
-    match rate_control {
-        RateControl::Bits => KAKEYA_RATE_CONTROL_BITS,
-        RateControl::Step => KAKEYA_RATE_CONTROL_STEP,
-    }
-}
-
 /// The struct that `parse_params` reads as these parameters.
 fn params_of(params: &Params, objective: Objective) -> kakeya_params {
     let settings = params.settings();
     kakeya_params {
         preset: u32::from(settings.preset.code()),
         distortion: u32::from(objective.code()),
-        rate_control: rate_control_code(settings.rate_control),
+        rate_control: u32::from(settings.rate_control.code()),
         bits: settings.bits,
         step: settings.step,
         rows_per_run: settings.rows_per_run,
@@ -477,6 +481,8 @@ fn params_of(params: &Params, objective: Objective) -> kakeya_params {
         max_rank: settings.max_rank,
         kmeans_k: settings.kmeans_k,
         kmeans_iters: settings.kmeans_iters,
+        max_bytes: settings.max_bytes,
+        effort: settings.effort,
         max_protected: settings.max_protected,
         seed: settings.seed,
         nan_policy: match settings.nan_policy {

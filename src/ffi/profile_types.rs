@@ -84,8 +84,11 @@ pub struct kakeya_profile_codec_options {
     /// Step of the model; that of the codec is this times the step factor of the stream. Streams of preset turbo
     /// and kakeya have none and stay as they are. 0 = not set. Default: 0.
     pub step: f32,
-    /// Fixed rate in bits per component. 0 = not set. Default: 0.
+    /// Fixed rate in bits per component, on average. 0 = not set. Default: 0.
     pub bits: f32,
+    /// Largest size of a block; for preset rdo, and not together with `bits`. The step is then the finest one that is
+    /// tried; as fine as fits where neither the wish nor the profile has one. 0 = not set. Default: 0.
+    pub max_bytes: size_t,
     /// `KAKEYA_CPU_TIER_*`. Default: best.
     pub cpu_tier: u32,
     /// Must be 0.
@@ -142,6 +145,7 @@ sized!(kakeya_profile_codec_options {
     quality: ptr::null(),
     step: 0.0,
     bits: 0.0,
+    max_bytes: 0,
     cpu_tier: KAKEYA_CPU_TIER_BEST,
     reserved: 0,
 });

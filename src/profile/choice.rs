@@ -1,6 +1,6 @@
 //! From a stream and a wish to a codec.
 
-use super::Profile;
+use super::{Profile, Quality};
 use crate::codec::Codec;
 use crate::error::{Error, Result};
 use crate::params::Params;
@@ -16,13 +16,20 @@ pub enum Choice {
     Step(f32),
     /// A fixed rate of this many bits per component.
     Bits(f32),
+    /// Blocks of at most `bytes` bytes, at the finest step that fits from `finest` on, times the factor of the stream.
+    MaxBytes {
+        /// Largest size of a block.
+        bytes: usize,
+        /// Finest step; `None` = the one of [`Choice::Default`], or as fine as fits where that is none.
+        finest: Option<f32>,
+    },
 }
 
 impl Profile {
-    /// The choice that the table of qualities has under a name.
-    pub fn quality(&self, name: &str) -> Result<Choice> {
+    /// The entry that the table of qualities has under a name.
+    pub fn quality(&self, name: &str) -> Result<&Quality> {
         let found = self.qualities().iter().find(|quality| quality.name() == name);
-        found.map(|quality| Choice::Step(quality.step)).ok_or(Error::NotInProfile { what: "quality" })
+        found.ok_or(Error::NotInProfile { what: "quality" })
     }
 
     /// The parameters of the codec that [`Profile::codec`] makes.

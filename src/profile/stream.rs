@@ -10,7 +10,7 @@ use crate::codec::Objective;
 use crate::dtype::Dtype;
 use crate::error::{Error, Result, try_reserve};
 use crate::layout::{Layout, Segment};
-use crate::params::{Params, Preset, RateControl, Settings};
+use crate::params::{Params, Preset, RateControl};
 use crate::rope::{Pairing, Rope};
 
 /// Largest factor on the step of a stream, and the inverse of the smallest one.
@@ -111,20 +111,31 @@ impl Stream {
 
     /// The parameters for a choice of quality; `default_step` is the model's, 0 = the stream's own.
     pub(crate) fn chosen(&self, choice: Choice, default_step: f32) -> Result<Params> {
-        if let Choice::Step(step) = choice {
+        if let Choice::Step(step) | Choice::MaxBytes { finest: Some(step), .. } = choice {
             check_step(step, "step")?;
         }
-        let settings = self.params.settings();
+        let mut settings = self.params.settings().clone();
         let rdo = settings.preset == Preset::Rdo;
         let own = if default_step > 0.0 { default_step } else { settings.step };
-        let stepped = |step: f32| (RateControl::Step, settings.bits, step * self.step_factor);
-        let (rate_control, bits, step) = match choice {
-            Choice::Default if settings.rate_control == RateControl::Step => stepped(own),
-            Choice::Step(step) if rdo => stepped(step),
-            Choice::Bits(bits) => (RateControl::Bits, bits, 0.0),
-            Choice::Default | Choice::Step(_) => (settings.rate_control, settings.bits, settings.step),
+        let mut at = |step: f32, rate_control, max_bytes| {
+            settings.step = step * self.step_factor;
+            (settings.rate_control, settings.max_bytes) = (rate_control, max_bytes);
         };
-        Params::new(Settings { rate_control, bits, step, ..settings.clone() })
+        match choice {
+            Choice::Default if self.params.settings().rate_control == RateControl::Step => {
+                at(own, RateControl::Step, 0);
+            }
+            Choice::Step(step) if rdo => at(step, RateControl::Step, 0),
+            Choice::MaxBytes { bytes, finest } => {
+                at(finest.unwrap_or(own), RateControl::MaxBytes, bytes);
+            }
+            Choice::Bits(bits) => {
+                at(0.0, RateControl::Bits, 0);
+                (settings.bits, settings.effort) = (bits, 0);
+            }
+            Choice::Default | Choice::Step(_) => {}
+        }
+        Params::new(settings)
     }
 }
 

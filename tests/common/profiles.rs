@@ -73,7 +73,7 @@ pub fn streams() -> Vec<Parts> {
         ..Settings::default()
     };
     let turbo = Settings { max_abs_error: 1.5, checksum: false, ..Settings::default() };
-    let rdo = Settings { rows_per_run: 32, ..stepped(0.25) };
+    let rdo = Settings { rows_per_run: 32, effort: 1, ..stepped(0.25) };
     let mut streams = vec![
         stream(&[1, 2], &[0, 3], Part::Kv, &near, rdo.clone(), Objective::Mse),
         stream(&[4], &[0, 3], Part::V, &near, rdo.clone(), Objective::InnerProduct),

@@ -104,7 +104,7 @@ class CodecOptions(ctypes.Structure):
 
     _fields_ = [
         ("struct_size", c_size_t), ("quality", c_char_p), ("step", c_float), ("bits", c_float),
-        ("cpu_tier", c_uint32), ("reserved", c_uint32),
+        ("max_bytes", c_size_t), ("cpu_tier", c_uint32), ("reserved", c_uint32),
     ]  # fmt: skip
 
 

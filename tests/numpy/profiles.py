@@ -12,10 +12,10 @@ from blocks import require
 NONE = 0xFFFFFFFF
 RAW_TYPES, ROPES = ("f32", "f16", "bf16"), ("none", "neox", "interleaved")
 KEY = struct.Struct("<BII")
-PARAMS = struct.Struct("<BBBBBffffIIIIQQ")
+PARAMS = struct.Struct("<BBBBBffffIIIIIQQQ")
 PARAM_NAMES = (
     "distortion", "preset", "rate_control", "nan_policy", "checksum", "bits", "step", "max_abs_error",
-    "variance_ratio", "rows_per_run", "max_rank", "kmeans_k", "kmeans_iters", "max_protected", "seed",
+    "variance_ratio", "rows_per_run", "max_rank", "kmeans_k", "kmeans_iters", "effort", "max_bytes", "max_protected", "seed",
 )  # fmt: skip
 SEGMENT = struct.Struct("<IfBBI")
 QUALITY = struct.Struct("<32sfdd")

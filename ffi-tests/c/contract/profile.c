@@ -150,12 +150,23 @@ static void codecs(const kakeya_profile *profile, const stream streams[STREAMS])
         options.step = 0.5f;
         params.step = factor * 0.5f;
         gives(profile, &streams[i], i, &options, &params);
-        if (i > 0) {
-            options.step = 0.0f;
-            options.bits = 6.0f;
-            params.bits = 6.0f;
+        if (i == 0) {
+            options.max_bytes = 900;
+            params.max_bytes = 900;
+            params.rate_control = KAKEYA_RATE_CONTROL_MAX_BYTES;
             gives(profile, &streams[i], i, &options, &params);
+            options.step = 0.0f;
+            params.step = factor;
+            gives(profile, &streams[i], i, &options, &params);
+            options.max_bytes = 0;
+            params.max_bytes = 0;
         }
+        options.step = 0.0f;
+        options.bits = 6.0f;
+        params.rate_control = KAKEYA_RATE_CONTROL_BITS;
+        params.step = 0.0f;
+        params.bits = 6.0f;
+        gives(profile, &streams[i], i, &options, &params);
     }
 }
 
@@ -176,7 +187,12 @@ static void refuses_wishes(const kakeya_profile *profile) {
     options.quality = NULL;
     options.bits = 4.0f;
     CHECK_STATUS(KAKEYA_ERR_UNSUPPORTED, kakeya_profile_codec(profile, 1, &options, &codec));
-    options.bits = 0.0f;
+    options.step = 0.0f;
+    options.max_bytes = 900;
+    CHECK_STATUS(KAKEYA_ERR_UNSUPPORTED, kakeya_profile_codec(profile, 0, &options, &codec));
+    options.bits = 0.0f; /* a size that turbo cannot be held to */
+    CHECK_STATUS(KAKEYA_ERR_UNSUPPORTED, kakeya_profile_codec(profile, 1, &options, &codec));
+    options.max_bytes = 0;
     options.step = -0.5f;
     CHECK_STATUS(KAKEYA_ERR_BAD_PARAM, kakeya_profile_codec(profile, 0, &options, &codec));
     options.step = 0.0f;

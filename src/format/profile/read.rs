@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// Bytes of a segment of a stream.
 const SEGMENT_BYTES: usize = 14;
 /// Bytes of the smallest stream: key, parameters, factor and skeleton, one segment.
-const SMALLEST_STREAM: usize = 17 + 53 + 8 + SEGMENT_BYTES;
+const SMALLEST_STREAM: usize = 17 + 65 + 8 + SEGMENT_BYTES;
 /// Bytes of a quality.
 const QUALITY_BYTES: usize = 52;
 /// Bytes of the smallest skeleton: its size and its header.
@@ -169,11 +169,8 @@ fn read_params(reader: &mut Reader<'_>) -> Result<(Params, Objective)> {
     let objective = reader.checked(objective, "distortion of a stream")?;
     let preset = Preset::from_code(u32::from(reader.u8()?));
     let preset = reader.checked(preset, "preset of a stream")?;
-    let rate_control = match reader.u8()? {
-        0 => RateControl::Bits,
-        1 => RateControl::Step,
-        _ => return reader.corrupt("rate control of a stream"),
-    };
+    let rate_control = RateControl::from_code(u32::from(reader.u8()?));
+    let rate_control = reader.checked(rate_control, "rate control of a stream")?;
     let nan_policy = if flag(reader)? { NanPolicy::Raw } else { NanPolicy::Reject };
     let settings = Settings {
         preset,
@@ -188,6 +185,8 @@ fn read_params(reader: &mut Reader<'_>) -> Result<(Params, Objective)> {
         max_rank: reader.u32()?,
         kmeans_k: reader.u32()?,
         kmeans_iters: reader.u32()?,
+        effort: reader.u32()?,
+        max_bytes: reader.size()?,
         max_protected: reader.size()?,
         seed: reader.u64()?,
     };

@@ -3,7 +3,7 @@
 use super::{CRC_BYTES, HEADER_BYTES, MAGIC, NONE, SECTION_BYTES, TAGS};
 use crate::error::{Result, try_vec};
 use crate::format::FORMAT_VERSION;
-use crate::params::{NanPolicy, RateControl, Settings};
+use crate::params::{NanPolicy, Settings};
 use crate::profile::{Contents, Piece, Stream};
 use crate::rope::Pairing;
 
@@ -126,18 +126,16 @@ fn write_stream(stream: &Stream, put: &mut impl FnMut(&[u8])) {
 }
 
 fn write_settings(settings: &Settings, put: &mut impl FnMut(&[u8])) {
-    let rate_control = match settings.rate_control {
-        RateControl::Bits => 0,
-        RateControl::Step => 1,
-    };
     let nan_policy = u8::from(settings.nan_policy == NanPolicy::Raw);
-    put(&[settings.preset.code(), rate_control, nan_policy, u8::from(settings.checksum)]);
+    put(&[settings.preset.code(), settings.rate_control.code(), nan_policy, u8::from(settings.checksum)]);
     for value in [settings.bits, settings.step, settings.max_abs_error, settings.variance_ratio] {
         put(&value.to_le_bytes());
     }
     for value in [settings.rows_per_run, settings.max_rank, settings.kmeans_k, settings.kmeans_iters] {
         put(&value.to_le_bytes());
     }
+    put(&settings.effort.to_le_bytes());
+    put(&(settings.max_bytes as u64).to_le_bytes());
     put(&(settings.max_protected as u64).to_le_bytes());
     put(&settings.seed.to_le_bytes());
 }
