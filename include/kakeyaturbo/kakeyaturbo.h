@@ -71,6 +71,12 @@
 #define KAKEYA_RATE_CONTROL_STEP 1
 
 /**
+ * `kakeya_params::max_bytes` caps the size of a block; the finest step at which it fits is searched for. For
+ * rdo; encoding takes some ten times as long as at a fixed step.
+ */
+#define KAKEYA_RATE_CONTROL_MAX_BYTES 2
+
+/**
  * IEEE 754 binary32.
  */
 #define KAKEYA_DTYPE_F32 0
@@ -237,18 +243,26 @@ typedef struct kakeya_params {
      */
     uint32_t rate_control;
     /**
-     * With rate control bits: bits per coded component, an integer from 1 to 8. Default: 4.
+     * With rate control bits: bits per coded component, an integer from 1 to 8; for rdo their average, any number
+     * in (0, 8], spent where the skeleton's variances ask for them. A scale of 16 bits a row comes on top.
+     * Default: 4.
      */
     float bits;
     /**
-     * With rate control step: step of the uniform quantiser, positive, in units of the rows after gains; must
-     * be 0 otherwise. Every coefficient is coded to within 0.625 of it. Default: 0.
+     * With rate control step: step of the uniform quantiser, positive, in units of the rows after gains. Every
+     * coefficient is coded to within 0.625 of it (effort 0) or 1.0 (effort 1). With rate control max_bytes: the
+     * finest step to try, 0 = as fine as fits. Must be 0 with rate control bits. Default: 0.
      */
     float step;
     /**
      * rdo: rows that are entropy-coded together, 1 to 65535: the unit of random access. Default: 128.
      */
     uint32_t rows_per_run;
+    /**
+     * With rate control max_bytes: largest size of a block; a block that does not fit at any step is
+     * `KAKEYA_ERR_BOUND_NOT_MET`. Must be 0 otherwise. Default: 0.
+     */
+    size_t max_bytes;
     /**
      * With `KAKEYA_DISTORTION_LINF`: largest allowed |x - x'| of a row that is not protected, in the units of
      * the tensors and at any position, checked by decoding; rounding to a destination's f16 or bf16 comes on
@@ -264,13 +278,19 @@ typedef struct kakeya_params {
      */
     uint32_t max_rank;
     /**
-     * kakeya: K-means centres to try, 0 to 256; 0 = none. They are kept only where they pay. Default: 16.
+     * kakeya, rdo: K-means centres to try, 0 to 256; 0 = none. They are kept only where they pay. Default: 16.
      */
     uint32_t kmeans_k;
     /**
-     * kakeya: rounds of K-means, 1 to 100. Default: 10.
+     * kakeya, rdo: rounds of K-means, 1 to 100. Default: 10.
      */
     uint32_t kmeans_iters;
+    /**
+     * How hard the encoder works at a step: 0 = a plain uniform quantiser; 1 = a trellis search, which takes
+     * about a tenth of a bit per significant coefficient off the same error, and several times as long. The
+     * decoder hardly notices. Must be 0 with rate control bits. Default: 0.
+     */
+    uint32_t effort;
     /**
      * Rate control bits: rows of a block that may be stored raw; their space is reserved in every block. With
      * rate control step any number may be, and nothing is reserved. Default: 0.
@@ -577,9 +597,9 @@ typedef struct kakeya_block_info {
      */
     size_t n_centres;
     /**
-     * Bits per coded component; 0 with a step and in a raw block.
+     * Bits per coded component, on average where they differ; 0 with a step and in a raw block.
      */
-    uint32_t bits;
+    float bits;
     /**
      * Step of the uniform quantiser; 0 at fixed rate.
      */
@@ -665,9 +685,14 @@ typedef struct kakeya_profile_codec_options {
      */
     float step;
     /**
-     * Fixed rate in bits per component. 0 = not set. Default: 0.
+     * Fixed rate in bits per component, on average. 0 = not set. Default: 0.
      */
     float bits;
+    /**
+     * Largest size of a block; for preset rdo, and not together with `bits`. The step is then the finest one that is
+     * tried; as fine as fits where neither the wish nor the profile has one. 0 = not set. Default: 0.
+     */
+    size_t max_bytes;
     /**
      * `KAKEYA_CPU_TIER_*`. Default: best.
      */
@@ -895,7 +920,7 @@ typedef struct kakeya_stream_key {
 #define KAKEYA_ERR_WRONG_VERSION 204
 
 /**
- * The asked maximum error cannot be kept at this rate.
+ * The asked maximum error cannot be kept at this rate, or the asked size at any step.
  */
 #define KAKEYA_ERR_BOUND_NOT_MET 205
 
