@@ -177,6 +177,12 @@ pub enum Error {
     /// The runner of a batch left an item out.
     #[error("the runner did not run this item")]
     NotRun,
+    /// A profile has no such quality or tensor.
+    #[error("the profile has no such {what}")]
+    NotInProfile {
+        /// What was asked for.
+        what: &'static str,
+    },
     /// A caught panic.
     #[error("a defect inside the library was caught: {0}")]
     Panic(PanicText),

@@ -44,6 +44,8 @@ mod params;
 #[forbid(unsafe_code)]
 mod pca;
 #[forbid(unsafe_code)]
+pub mod profile;
+#[forbid(unsafe_code)]
 pub mod quantize;
 #[forbid(unsafe_code)]
 pub mod rans;

@@ -62,6 +62,8 @@ Struct defaults(kakeya_status (*init)(Struct*, std::size_t)) noexcept {
 class Params {
 public:
     Params() noexcept : raw_(detail::defaults(&kakeya_params_init)) {}
+    /** From a C struct, as kakeya_profile_params fills it. */
+    explicit Params(const kakeya_params& raw) noexcept : raw_(raw) {}
 
     Params& preset(Preset preset) noexcept { return raw_.preset = static_cast<std::uint32_t>(preset), *this; }
     Params& distortion(Distortion d) noexcept { return raw_.distortion = static_cast<std::uint32_t>(d), *this; }
@@ -111,6 +113,10 @@ class Segment {
 public:
     /** `dim` coordinates, 1 to 4096; gain 1, raw rows in f32, no RoPE. */
     explicit Segment(std::size_t dim) noexcept : raw_(detail::defaults(&kakeya_segment_init)) { raw_.dim = dim; }
+    /** From a C struct, as kakeya_profile_segment fills it; its frequencies are copied. */
+    explicit Segment(const kakeya_segment& raw) : raw_(raw) {
+        if (raw.rope != KAKEYA_ROPE_NONE) inv_freq_.assign(raw.inv_freq, raw.inv_freq + raw.n_rot / 2);
+    }
 
     /** Factor applied before coding and undone after decoding; finite and positive. */
     Segment& gain(float gain) noexcept { return raw_.gain = gain, *this; }

@@ -68,6 +68,7 @@ public:
 
 private:
     friend class Fitter;
+    friend class Profile;
     explicit Skeleton(kakeya_skeleton* made) noexcept : handle_(made) {}
     detail::Handle<kakeya_skeleton, &kakeya_skeleton_free> handle_;
 };

@@ -138,36 +138,11 @@ impl Codec {
         tier: Tier,
     ) -> Result<Self> {
         let dim = layout.dim();
-        check_bound(&params, objective.norm_mode())?;
-        let skeleton = match (params.settings().preset, skeleton) {
-            (Preset::Turbo, None) => Some(Arc::new(Skeleton::identity(dim))),
-            (Preset::Turbo, Some(_)) => {
-                return Err(Error::Unsupported {
-                    what: "a skeleton",
-                    why: "turbo codes every row on its own",
-                });
-            }
-            (Preset::Kakeya, skeleton) => skeleton,
-            (Preset::Rdo, Some(skeleton)) if skeleton.rank() == dim && skeleton.variances().len() == dim => {
-                Some(skeleton)
-            }
-            (Preset::Rdo, Some(skeleton)) => {
-                return Err(Error::BadShape {
-                    what: "rank of the skeleton",
-                    got: skeleton.rank(),
-                    limit: dim,
-                });
-            }
-            (Preset::Rdo, None) => {
-                return Err(Error::Unsupported {
-                    what: "rdo without a skeleton",
-                    why: "its blocks share one",
-                });
-            }
+        check(&params, objective, dim, skeleton.as_deref())?;
+        let skeleton = match params.settings().preset {
+            Preset::Turbo => Some(Arc::new(Skeleton::identity(dim))),
+            Preset::Kakeya | Preset::Rdo => skeleton,
         };
-        if let Some(skeleton) = skeleton.as_deref().filter(|skeleton| skeleton.dim() != dim) {
-            return Err(Error::BadShape { what: "dim of the skeleton", got: skeleton.dim(), limit: dim });
-        }
         let rdo = params.settings().preset == Preset::Rdo;
         // After a transform of full rank a rotation would only flatten what the transform has sorted.
         let rotated = if rdo { 0 } else { skeleton.as_deref().map_or(0, Skeleton::rank) };
@@ -281,6 +256,31 @@ fn check_bound(params: &Params, mode: NormMode) -> Result<()> {
         return Err(Error::BadParam { what: "max_abs_error", got: f64::from(bound), expected });
     }
     Ok(())
+}
+
+/// Whether parameters, objective, rows of `dim` coordinates and the shared skeleton fit together: all that
+/// [`Codec::new`] checks.
+pub(crate) fn check(
+    params: &Params,
+    objective: Objective,
+    dim: usize,
+    skeleton: Option<&Skeleton>,
+) -> Result<()> {
+    check_bound(params, objective.norm_mode())?;
+    let bad_shape = |what, got| Err(Error::BadShape { what, got, limit: dim });
+    match (params.settings().preset, skeleton) {
+        (Preset::Turbo, Some(_)) => {
+            Err(Error::Unsupported { what: "a skeleton", why: "turbo codes every row on its own" })
+        }
+        (Preset::Rdo, None) => {
+            Err(Error::Unsupported { what: "rdo without a skeleton", why: "its blocks share one" })
+        }
+        (_, Some(skeleton)) if skeleton.dim() != dim => bad_shape("dim of the skeleton", skeleton.dim()),
+        (Preset::Rdo, Some(skeleton)) if skeleton.rank() != dim || skeleton.variances().len() != dim => {
+            bad_shape("rank of the skeleton", skeleton.rank())
+        }
+        (Preset::Turbo, None) | (Preset::Kakeya, _) | (Preset::Rdo, Some(_)) => Ok(()),
+    }
 }
 
 /// Hashes the fields in a fixed order, each in a fixed width.

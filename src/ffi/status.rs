@@ -67,7 +67,8 @@ fn code_of(error: &Error) -> kakeya_status {
         Error::BadParam { .. }
         | Error::BadWeight { .. }
         | Error::Overlap { .. }
-        | Error::NoRawSlot { .. } => KAKEYA_ERR_BAD_PARAM,
+        | Error::NoRawSlot { .. }
+        | Error::NotInProfile { .. } => KAKEYA_ERR_BAD_PARAM,
         Error::BadShape { .. } | Error::OutOfRange { .. } => KAKEYA_ERR_BAD_SHAPE,
         Error::BadDtype { .. } | Error::Misaligned { .. } => KAKEYA_ERR_BAD_DTYPE,
         Error::Unsupported { .. } => KAKEYA_ERR_UNSUPPORTED,
@@ -108,7 +109,7 @@ const CODES: [(kakeya_status, &CStr, &CStr); 20] = [
     ),
     (KAKEYA_ERR_UNSUPPORTED, c"KAKEYA_ERR_UNSUPPORTED", c"this combination is not offered"),
     (KAKEYA_ERR_NOT_FINITE, c"KAKEYA_ERR_NOT_FINITE", c"input contains NaN or an infinity"),
-    (KAKEYA_ERR_CORRUPT, c"KAKEYA_ERR_CORRUPT", c"the bytes are not a valid block or skeleton"),
+    (KAKEYA_ERR_CORRUPT, c"KAKEYA_ERR_CORRUPT", c"the bytes are not a valid block, skeleton or profile"),
     (KAKEYA_ERR_TRUNCATED, c"KAKEYA_ERR_TRUNCATED", c"the bytes end before what their header announces"),
     (KAKEYA_ERR_WRONG_CODEC, c"KAKEYA_ERR_WRONG_CODEC", c"the block was written by another codec"),
     (

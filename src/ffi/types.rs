@@ -21,7 +21,7 @@ pub const KAKEYA_ERR_BAD_DTYPE: kakeya_status = 103;
 pub const KAKEYA_ERR_UNSUPPORTED: kakeya_status = 104;
 /// Input contains NaN or an infinity where the codec does not accept one.
 pub const KAKEYA_ERR_NOT_FINITE: kakeya_status = 200;
-/// The bytes are not a valid block or skeleton.
+/// The bytes are not a valid block, skeleton or profile.
 pub const KAKEYA_ERR_CORRUPT: kakeya_status = 201;
 /// The bytes end before what their header announces.
 pub const KAKEYA_ERR_TRUNCATED: kakeya_status = 202;

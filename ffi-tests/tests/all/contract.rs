@@ -35,6 +35,9 @@ programs! {
     enums
     hostile
     null_pointers
+    profile
+    profile_builder
+    profile_pointers
     rdo
     rope
     round_trip
