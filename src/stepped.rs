@@ -62,11 +62,15 @@ impl Stepper {
         BlockStep { stepper: self, step, eighths: log2_eighths(step) }
     }
 
-    /// `1/√(σ² + Δ²/12)` of each component: what the gain of a row is measured with.
+    /// `1/√(σ² + Δ²/12)` of each component, so scaled that a row with the skeleton's variances has a gain of 1: what
+    /// gains are measured with. What the quantiser's noise drowns counts little.
     pub fn whiten(&self, step: f32, whiten: &mut [f32]) {
         let noise = f64::from(step).powi(2) / 12.0;
+        let expected = |&variance: &f32| f64::from(variance) / (f64::from(variance) + noise);
+        let mean = self.variances.iter().map(expected).sum::<f64>() / self.variances.len() as f64;
+        let scale = 1.0 / mean.max(1e-30).sqrt();
         for (whiten, variance) in whiten.iter_mut().zip(&self.variances) {
-            *whiten = (1.0 / (f64::from(*variance) + noise).sqrt()) as f32;
+            *whiten = (scale / (f64::from(*variance) + noise).sqrt()) as f32;
         }
     }
 
@@ -115,8 +119,7 @@ impl BlockStep<'_> {
         Bin::of(self.stepper.eighths[j] - self.eighths + change)
     }
 
-    /// The gain of coefficients `z`, in units of `unit`: the root of the mean of their energies over the
-    /// expected ones. `scratch` has room for as many.
+    /// The gain of coefficients `z`, in units of `unit`: the root of the mean of their whitened energies. `scratch` has room for as many.
     #[inline(always)]
     pub fn gain(&self, z: &[f32], unit: f32, whiten: &[f32], scratch: &mut [f32]) -> u8 {
         for ((out, z), whiten) in scratch.iter_mut().zip(z).zip(whiten) {

@@ -354,7 +354,7 @@ fn centres_are_kept_where_they_save_bytes() {
     let (bytes, error, kept) = with_centres(k as u32, sample, rows, dim);
     println!("{kept} centres: {bytes} bytes at {error:.2e}; without {plain} at {plain_error:.2e}");
     assert_eq!((none, kept), (0, k));
-    assert!(error <= plain_error && bytes as f64 <= 0.8 * plain as f64);
+    assert!(error <= 1.03 * plain_error && bytes as f64 <= 0.8 * plain as f64);
 
     let noise = normal(2 * n * dim, 15);
     let (sample, rows) = noise.split_at(n * dim);
@@ -362,7 +362,7 @@ fn centres_are_kept_where_they_save_bytes() {
     assert_eq!(with_centres(16, sample, rows, dim), without, "noise has no centres");
 }
 
-/// Normal rows. Measured: the bytes are 4 to 12 % fewer than predicted, the error 21 to 28 % more.
+/// Normal rows: the fit codes some of them.
 #[test]
 fn the_fit_predicts_what_normal_rows_cost() {
     let (rows, layout) = (correlated(2000, 16), Layout::plain(DIM).unwrap());
@@ -373,6 +373,6 @@ fn the_fit_predicts_what_normal_rows_cost() {
         let bytes = report.predicted_bpv * rows.len() as f64 / (8.0 * block.len() as f64);
         let error = report.predicted_error / f64::from(verify(&block).unwrap().certified_error);
         println!("step {step}: {bytes:.3} of the bytes, {error:.3} of the error");
-        assert!((bytes - 1.0).abs() <= 0.15 && (0.75..0.85).contains(&error), "{bytes} and {error}");
+        assert!((bytes - 1.0).abs() <= 0.04 && (error - 1.0).abs() <= 0.03, "{bytes} and {error}");
     }
 }

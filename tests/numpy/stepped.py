@@ -46,7 +46,8 @@ class Stepper:
             reaches = kakeya.encode_reach(products[np.arange(n), centres], skeleton.reach)
             z = z - kakeya.decode_reach(reaches, skeleton.reach)[:, None] * skeleton.centres[centres]
         expected = skeleton.variances + self.step**2 / 12
-        mean = np.maximum((z * z / expected).mean(axis=1), 1e-30)
+        usual = max((skeleton.variances / expected).mean(), 1e-30)
+        mean = np.maximum((z * z / expected).mean(axis=1) / usual, 1e-30)
         gains = np.clip(np.floor(2 * np.log2(mean) + 0.5), -8, 7).astype(np.intp) + 8
         steps = np.zeros(n, np.intp) if weights is None else steps_of(weights)
         codes = Codes(gains, steps, reaches, centres)

@@ -62,7 +62,8 @@ def coefficients(file, model, layers):
 
 def bins(y, variances, step):
     """Table and number of split-off bits of each coefficient."""
-    energy = (y**2 / (variances + step * step / 12)).mean(1)
+    whiten = 1 / (variances + step * step / 12)
+    energy = (y**2 * whiten).mean(1) / (variances * whiten).mean()
     gain = np.clip(np.round(2 * np.log2(energy)), -8, 7).astype(int)
     eighths = np.round(8 * np.log2(np.sqrt(variances))).astype(int) - round(8 * np.log2(step))
     quarter = np.maximum((eighths[None] + 2 * gain[:, None] + 1) >> 1, FIRST_BIN)
@@ -153,13 +154,13 @@ def magnitude_bits(freq, escape):
 
 def normal_tables():
     """Counts `[bins, magnitudes]` of normal coefficients, and mean distances `[bins, 4]` beyond their values: a bin has
-    the deviations within an eighth of an octave of its own."""
+    the deviations from three sixteenths of an octave below its own to one above."""
     counts, beyond = np.zeros((BINS, COUNTED + 1)), np.zeros((BINS, 4))
     # Ends of the intervals: of 0, of 1, …; the last one is open.
     ends = np.r_[np.arange(COUNTED) + 0.5 + THETA, np.inf]
     for table in range(BINS):
         moments = np.zeros(COUNTED + 1)
-        for octaves in np.linspace(-0.125, 0.125, 9):
+        for octaves in np.linspace(-0.1875, 0.0625, 17)[1::2]:
             sigma = 2 ** ((table + FIRST_BIN) / 4 + octaves)
             above = np.array([math.erfc(end / sigma / math.sqrt(2)) for end in ends])
             density = sigma * math.sqrt(2 / math.pi) * np.exp(-0.5 * (ends / sigma) ** 2)
