@@ -2,7 +2,8 @@
 //!
 //! Counted are the Rust tests of the package and the C programs of `ffi-tests` that check the contract of the C
 //! API. Test modules inside `src/` do not count. Lines named in `xtask/coverage-exempt.toml` are left out and
-//! listed with their reasons. A closure is a function too; a generic one is reached where any instance of it is.
+//! listed with their reasons. A closure is a function too; a function that is compiled several times, for types
+//! or for CPU tiers, is reached where any instance of it is.
 
 use std::collections::BTreeMap;
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
@@ -88,6 +89,8 @@ fn measure(workspace: &Workspace) -> Result<String> {
         "--",
         "contract",
         "version",
+        // The same programs once more.
+        "--skip=sanitizers",
     ]))?;
     let report = folder.join("rust.lcov");
     show(llvm_cov(&["report", "--lcov", "--output-path"]).arg(&report))?;
@@ -102,7 +105,7 @@ fn measure(workspace: &Workspace) -> Result<String> {
     let mut export = command(&llvm.cov, ["export", "--format=lcov", "--instr-profile"]);
     let library = format!("{DLL_PREFIX}kakeyaturbo{DLL_SUFFIX}");
     export.arg(profile).arg(folder.join("package/lib").join(library));
-    Ok(rust + &read(&mut export)?)
+    Ok(format!("{rust}\n{}", read(&mut export)?))
 }
 
 /// The tools of the compiler's own LLVM version.
@@ -164,10 +167,12 @@ fn parse(lcov: &str, root: &Path) -> Result<BTreeMap<PathBuf, Counts>> {
     let (mut file, mut starts) = (None, BTreeMap::new());
     for record in lcov.lines() {
         if let Some(path) = record.strip_prefix("SF:") {
-            // The library that CMake builds names its sources by their place in the project.
-            let path = Path::new(path);
-            let path = path.strip_prefix(root).or_else(|_| path.strip_prefix("kakeyaturbo")).ok();
-            file = path.filter(|path| path.starts_with("src")).map(Path::to_path_buf);
+            // The library that CMake builds names the project, and once more in front the folder it was built
+            // in, by the name of the project.
+            let path = Path::new(path).strip_prefix(root).unwrap_or(Path::new(path));
+            let path: PathBuf =
+                path.components().skip_while(|part| part.as_os_str() == "kakeyaturbo").collect();
+            file = Some(path).filter(|path| path.starts_with("src"));
             starts.clear();
         } else if let Some(file) = &file {
             let counts = files.entry(file.clone()).or_default();
@@ -177,8 +182,8 @@ fn parse(lcov: &str, root: &Path) -> Result<BTreeMap<PathBuf, Counts>> {
     Ok(files)
 }
 
-/// The name of a function without types, which differ between its instances: `::run::{closure#0}` of a method,
-/// the whole path of a free function.
+/// The name of a function without what differs between its instances: types, and the numbers of closures, since
+/// `dispatch!` repeats one for every CPU tier. `::run::{closure}` in a method, the whole path of a free function.
 fn function_name(symbol: &str) -> String {
     let (mut name, mut depth, mut last) = (String::new(), 0_usize, ' ');
     for c in format!("{:#}", rustc_demangle::demangle(symbol)).chars() {
@@ -186,6 +191,7 @@ fn function_name(symbol: &str) -> String {
             '<' => depth += 1,
             // Not the arrow of a function type.
             '>' if last != '-' => depth = depth.saturating_sub(1),
+            '#' | '0'..='9' if name.rfind('{') > name.rfind('}') => {}
             _ if depth == 0 => name.push(c),
             _ => {}
         }
