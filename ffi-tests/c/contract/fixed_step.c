@@ -73,10 +73,11 @@ static size_t one_step(float step, const float *x, const kakeya_skeleton *skelet
     for (size_t i = 0; i < ROWS; i++) {
         CHECK(sqrt(squared_error(x + i * DIM, y + i * DIM, DIM)) <= bound);
     }
-    /* On average, that of a uniform quantiser. */
+    /* On average, that of cells a step wide whose points lie at most an eighth off the middle, and of the wider one
+     * about zero. */
     const double unit = step * step / 12.0;
     const double average = squared_error(x, y, VALUES) / VALUES;
-    CHECK(average >= 0.9 * unit && average <= 1.15 * unit);
+    CHECK(average >= 0.95 * unit && average <= (1.0 + 12.0 / 64.0 + 0.05) * unit);
 
     const kakeya_view_mut view = view_mut_of(part, DIM);
     for (size_t first = 0; first < ROWS; first += 5) {
@@ -127,7 +128,7 @@ static void as_they_are(const float *x, const kakeya_skeleton *skeleton) {
     open_at(&f, 1e-9f, skeleton);
     unsigned char *block = encode_rows(&f, x, ROWS, &length);
     CHECK_OK(kakeya_block_read_info(block, length, &info, sizeof info));
-    CHECK((info.flags & KAKEYA_BLOCK_FLAG_RAW) != 0 && info.n_protected == ROWS);
+    CHECK((info.flags & KAKEYA_BLOCK_FLAG_RAW) != 0);
     CHECK(length == 64 + sizeof y);
     decode(&f, block, length, y);
     CHECK(memcmp(x, y, sizeof y) == 0);
