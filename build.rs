@@ -20,7 +20,20 @@ fn main() {
     config.after_includes = Some(macros(&major, &minor, &patch));
     // File by file, in the order in which a reader of the header wants them.
     let mut builder = cbindgen::Builder::new().with_config(config);
-    for file in ["version", "types", "status", "init", "codec", "workspace", "skeleton", "block", "batch"] {
+    for file in [
+        "version",
+        "types",
+        "profile_types",
+        "status",
+        "init",
+        "codec",
+        "workspace",
+        "skeleton",
+        "block",
+        "batch",
+        "profile",
+        "profile_builder",
+    ] {
         builder = builder.with_src(root.join("src/ffi").join(file).with_extension("rs"));
     }
     builder.generate().expect("src/ffi describes a C header").write_to_file(out.join("kakeyaturbo.h"));

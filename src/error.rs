@@ -134,6 +134,12 @@ pub enum Error {
         /// The bound.
         bound: f64,
     },
+    /// No step brings a block below the size that was asked for.
+    #[error("the block does not fit in {max_bytes} bytes (max_bytes) at any step")]
+    MaxBytesNotMet {
+        /// The size.
+        max_bytes: usize,
+    },
     /// The destination is too small.
     #[error("destination has {got} bytes, {need} are needed")]
     DstTooSmall {
@@ -171,6 +177,12 @@ pub enum Error {
     /// The runner of a batch left an item out.
     #[error("the runner did not run this item")]
     NotRun,
+    /// A profile has no such quality or tensor.
+    #[error("the profile has no such {what}")]
+    NotInProfile {
+        /// What was asked for.
+        what: &'static str,
+    },
     /// A caught panic.
     #[error("a defect inside the library was caught: {0}")]
     Panic(PanicText),

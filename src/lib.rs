@@ -44,6 +44,8 @@ mod params;
 #[forbid(unsafe_code)]
 mod pca;
 #[forbid(unsafe_code)]
+pub mod profile;
+#[forbid(unsafe_code)]
 pub mod quantize;
 #[forbid(unsafe_code)]
 pub mod rans;
@@ -59,6 +61,10 @@ pub mod scale;
 mod simd;
 #[forbid(unsafe_code)]
 mod skeleton;
+#[forbid(unsafe_code)]
+mod stepped;
+#[forbid(unsafe_code)]
+mod trellis;
 #[forbid(unsafe_code)]
 pub mod wht;
 

@@ -3,6 +3,7 @@
 #include <kakeyaturbo/kakeyaturbo.hpp>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <stdexcept>
 #include <string>
@@ -26,6 +27,7 @@ constexpr bool moves_only = std::is_nothrow_move_constructible_v<T> && std::is_n
                             !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T>;
 static_assert(moves_only<kakeya::Codec> && moves_only<kakeya::Workspace>);
 static_assert(moves_only<kakeya::Skeleton> && moves_only<kakeya::Fitter>);
+static_assert(moves_only<kakeya::Profile> && moves_only<kakeya::ProfileBuilder>);
 
 constexpr std::size_t n_rows = 32, dim = 16;
 
@@ -102,6 +104,81 @@ void skeletons_are_saved_and_loaded() {
     CHECK(one.fingerprint().value() == other.fingerprint().value());
 }
 
+void profiles_say_what_they_were_made_from() {
+    const auto x = some_rows();
+    const auto joined = kakeya::Layout{kakeya::Segment(dim / 2).gain(2.0F).rope(kakeya::Rope::neox, {1.0F, 0.5F}),
+                                       kakeya::Segment(dim / 2).raw_dtype(kakeya::Dtype::f16)};
+    const auto rdo = kakeya::Params().preset(kakeya::Preset::rdo).step(0.5F);
+    std::vector<std::int32_t> positions(n_rows);
+    kakeya::Rows rows(n_rows, {kakeya::View(x.data(), dim), kakeya::View(x.data() + dim / 2, dim)});
+    rows.positions(positions.data());
+    auto fitter = kakeya::Fitter::create(rdo, joined).value();
+    fitter.add_rows(rows).value();
+    const kakeya::Fit fit = fitter.finish().value();
+
+    auto builder = kakeya::ProfileBuilder::create().value();
+    builder.add({{3}, {1}, kakeya::Part::kv}, joined, &fit.skeleton, rdo).value();
+    builder.add({{0}, {0, 1}, kakeya::Part::v}, {kakeya::Segment(4), kakeya::Segment(4)}, nullptr, {}).value();
+    kakeya::Fingerprint model{};
+    model[31] = 7;
+    builder.set_model(model).value();
+    builder.set_qualities({{"q4", 0.25F, 0.01, 1.5}, {"q2", 1.0F, 0.1, 0.75}}).value();
+    builder.set_policy({4, 32, {0, 9}}).value();
+    builder.set_description("some model").value();
+    builder.set_step(2.0F).value();
+    builder.set_step_factor(0, 0.5F).value();
+    const auto bytes = builder.finish().value().save().value();
+
+    const auto profile = kakeya::Profile::load(bytes).value();
+    CHECK(profile.saved_bytes().value() == bytes.size() && profile.save().value() == bytes);
+    CHECK(profile.fingerprint().value() == builder.finish().value().fingerprint().value());
+    CHECK(profile.model().value() == model && profile.description().value() == "some model");
+    CHECK(profile.default_step().value() == 2.0F && profile.n_streams().value() == 2);
+    const auto qualities = profile.qualities().value();
+    CHECK(qualities.size() == 2 && qualities[1].name == "q2" && qualities[1].step == 1.0F);
+    CHECK(qualities[1].mean_kld == 0.1 && qualities[1].bpv == 0.75);
+    const kakeya::Policy policy = profile.policy().value();
+    CHECK(policy.n_sinks == 4 && policy.n_recent == 32 && policy.raw_layers == std::vector<std::uint32_t>{0, 9});
+    const kakeya::StreamKey key = profile.key(1).value();
+    CHECK(key.layers == std::vector<std::uint32_t>{0} && key.heads == std::vector<std::uint32_t>{0, 1});
+    CHECK(key.part == kakeya::Part::v && profile.stream(0).value().step_factor == 0.5F);
+    CHECK(!profile.skeleton(1).value() && profile.skeleton(0).value()->id().value() == fit.skeleton.id().value());
+    const kakeya::Place place = profile.find(0, kakeya::Part::v, 1).value();
+    CHECK(place.stream == 1 && place.segment == 1 && !profile.find(0, kakeya::Part::k, 1));
+
+    /* Codecs from the profile, and from what it says of its parts. */
+    const auto direct = [&](float step) {
+        const auto params = profile.params(0).value();
+        const auto skeleton = profile.skeleton(0).value();
+        return kakeya::Codec::create(kakeya::Params(params).step(step), profile.layout(0).value(), &*skeleton)
+            .value()
+            .fingerprint()
+            .value();
+    };
+    const auto given = [&](const kakeya::CodecOptions& options) {
+        return profile.codec(0, options).value().fingerprint().value();
+    };
+    CHECK(given({}) == direct(1.0F));
+    CHECK(given(kakeya::CodecOptions().quality("q4")) == direct(0.125F));
+    CHECK(given(kakeya::CodecOptions().step(3.0F)) == direct(1.5F));
+    CHECK(profile.codec(1, kakeya::CodecOptions().bits(2.0F)).ok());
+    const auto capped = profile.codec(0, kakeya::CodecOptions().step(3.0F).max_bytes(500)).value();
+    auto workspace = capped.workspace(n_rows).value();
+    CHECK(capped.encode(workspace, rows).value().size() <= 500);
+    CHECK(profile.codec(0, kakeya::CodecOptions().quality("q3")).status().code() == KAKEYA_ERR_BAD_PARAM);
+    CHECK(profile.codec(0, kakeya::CodecOptions().cpu_tier(kakeya::CpuTier::scalar)).value().cpu_tier() ==
+          kakeya::CpuTier::scalar);
+
+    auto copy = kakeya::ProfileBuilder::from(profile).value();
+    CHECK(copy.finish().value().save().value() == bytes);
+    CHECK(!copy.set_qualities({{std::string(32, 'x'), 1.0F, 0.0, 0.0}}));
+    copy.set_qualities({}).value();
+    copy.set_params(1, kakeya::Params().bits(7)).value();
+    const auto changed = copy.finish().value();
+    CHECK(changed.qualities().value().empty() && changed.params(1).value().raw().bits == 7.0F);
+    CHECK(!kakeya::Profile::load(std::vector<std::byte>(7)));
+}
+
 void runners_may_throw() {
     const auto x = some_rows();
     const kakeya::Codec codec = make_codec();
@@ -146,6 +223,7 @@ int main() {
     owners_move();
     failures_carry_their_message();
     skeletons_are_saved_and_loaded();
+    profiles_say_what_they_were_made_from();
     runners_may_throw();
     exceptions_on_demand();
     std::printf("%d failed\n", failed);

@@ -115,6 +115,7 @@ public:
     [[nodiscard]] const kakeya_codec* raw() const noexcept { return handle_.get(); }
 
 private:
+    friend class Profile;
     explicit Codec(kakeya_codec* made) noexcept : handle_(made) {}
     detail::Handle<kakeya_codec, &kakeya_codec_free> handle_;
 };

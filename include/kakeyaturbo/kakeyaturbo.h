@@ -71,6 +71,12 @@
 #define KAKEYA_RATE_CONTROL_STEP 1
 
 /**
+ * `kakeya_params::max_bytes` caps the size of a block; the finest step at which it fits is searched for. For
+ * rdo; encoding takes some ten times as long as at a fixed step.
+ */
+#define KAKEYA_RATE_CONTROL_MAX_BYTES 2
+
+/**
  * IEEE 754 binary32.
  */
 #define KAKEYA_DTYPE_F32 0
@@ -166,6 +172,21 @@
 #define KAKEYA_BLOCK_FLAG_RAW 32
 
 /**
+ * Keys.
+ */
+#define KAKEYA_PART_K 1
+
+/**
+ * Values.
+ */
+#define KAKEYA_PART_V 2
+
+/**
+ * Keys and values.
+ */
+#define KAKEYA_PART_KV 3
+
+/**
  * A codec: immutable, to be shared by any number of threads.
  */
 typedef struct kakeya_codec kakeya_codec;
@@ -174,6 +195,16 @@ typedef struct kakeya_codec kakeya_codec;
  * Collects rows for a skeleton; one call at a time.
  */
 typedef struct kakeya_fitter kakeya_fitter;
+
+/**
+ * A profile: immutable, to be shared by any number of threads.
+ */
+typedef struct kakeya_profile kakeya_profile;
+
+/**
+ * A profile under construction; one call at a time. A call that fails leaves it as it was.
+ */
+typedef struct kakeya_profile_builder kakeya_profile_builder;
 
 /**
  * A skeleton: immutable, to be shared by any number of threads and codecs.
@@ -212,18 +243,26 @@ typedef struct kakeya_params {
      */
     uint32_t rate_control;
     /**
-     * With rate control bits: bits per coded component, an integer from 1 to 8. Default: 4.
+     * With rate control bits: bits per coded component, an integer from 1 to 8; for rdo their average, any number
+     * in (0, 8], spent where the skeleton's variances ask for them. A scale of 16 bits a row comes on top.
+     * Default: 4.
      */
     float bits;
     /**
-     * With rate control step: step of the uniform quantiser, positive, in units of the rows after gains; must
-     * be 0 otherwise. Every coefficient is coded to within 0.625 of it. Default: 0.
+     * With rate control step: step of the uniform quantiser, positive, in units of the rows after gains. Every
+     * coefficient is coded to within 0.625 of it (effort 0) or 1.0 (effort 1). With rate control max_bytes: the
+     * finest step to try, 0 = as fine as fits. Must be 0 with rate control bits. Default: 0.
      */
     float step;
     /**
      * rdo: rows that are entropy-coded together, 1 to 65535: the unit of random access. Default: 128.
      */
     uint32_t rows_per_run;
+    /**
+     * With rate control max_bytes: largest size of a block; a block that does not fit at any step is
+     * `KAKEYA_ERR_BOUND_NOT_MET`. Must be 0 otherwise. Default: 0.
+     */
+    size_t max_bytes;
     /**
      * With `KAKEYA_DISTORTION_LINF`: largest allowed |x - x'| of a row that is not protected, in the units of
      * the tensors and at any position, checked by decoding; rounding to a destination's f16 or bf16 comes on
@@ -239,13 +278,19 @@ typedef struct kakeya_params {
      */
     uint32_t max_rank;
     /**
-     * kakeya: K-means centres to try, 0 to 256; 0 = none. They are kept only where they pay. Default: 16.
+     * kakeya, rdo: K-means centres to try, 0 to 256; 0 = none. They are kept only where they pay. Default: 16.
      */
     uint32_t kmeans_k;
     /**
-     * kakeya: rounds of K-means, 1 to 100. Default: 10.
+     * kakeya, rdo: rounds of K-means, 1 to 100. Default: 10.
      */
     uint32_t kmeans_iters;
+    /**
+     * How hard the encoder works at a step: 0 = a plain uniform quantiser; 1 = a trellis search, which takes
+     * about a tenth of a bit per significant coefficient off the same error, and several times as long. The
+     * decoder hardly notices. Must be 0 with rate control bits. Default: 0.
+     */
+    uint32_t effort;
     /**
      * Rate control bits: rows of a block that may be stored raw; their space is reserved in every block. With
      * rate control step any number may be, and nothing is reserved. Default: 0.
@@ -552,9 +597,9 @@ typedef struct kakeya_block_info {
      */
     size_t n_centres;
     /**
-     * Bits per coded component; 0 with a step and in a raw block.
+     * Bits per coded component, on average where they differ; 0 with a step and in a raw block.
      */
-    uint32_t bits;
+    float bits;
     /**
      * Step of the uniform quantiser; 0 at fixed rate.
      */
@@ -621,6 +666,205 @@ typedef struct kakeya_batch_result {
 } kakeya_batch_result;
 
 /**
+ * A wish for the codec of a stream. Fill with `kakeya_profile_codec_options_init`. At most one of `quality`, `step`
+ * and `bits` is set; with none the stream has its own rate control, at the default step of the profile where that
+ * is a step.
+ */
+typedef struct kakeya_profile_codec_options {
+    /**
+     * `sizeof(kakeya_profile_codec_options)` of the caller.
+     */
+    size_t struct_size;
+    /**
+     * Name of an entry of the table of qualities, whose step is taken. Default: NULL.
+     */
+    const char *quality;
+    /**
+     * Step of the model; that of the codec is this times the step factor of the stream. Streams of preset turbo
+     * and kakeya have none and stay as they are. 0 = not set. Default: 0.
+     */
+    float step;
+    /**
+     * Fixed rate in bits per component, on average. 0 = not set. Default: 0.
+     */
+    float bits;
+    /**
+     * Largest size of a block; for preset rdo, and not together with `bits`. The step is then the finest one that is
+     * tried; as fine as fits where neither the wish nor the profile has one. 0 = not set. Default: 0.
+     */
+    size_t max_bytes;
+    /**
+     * `KAKEYA_CPU_TIER_*`. Default: best.
+     */
+    uint32_t cpu_tier;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
+} kakeya_profile_codec_options;
+
+/**
+ * What an engine leaves out of coding. Fill with `kakeya_policy_init`.
+ *
+ * The library keeps it with the profile; whoever encodes sets `kakeya_rows::protect` by it.
+ */
+typedef struct kakeya_policy {
+    /**
+     * `sizeof(kakeya_policy)` of the caller.
+     */
+    size_t struct_size;
+    /**
+     * Rows at positions below this are to be protected: attention sinks. Default: 0.
+     */
+    uint32_t n_sinks;
+    /**
+     * As many of the most recent rows are to be protected. Default: 0.
+     */
+    uint32_t n_recent;
+    /**
+     * Number of layers that are kept raw as a whole. Default: 0.
+     */
+    size_t n_raw_layers;
+    /**
+     * These layers, strictly ascending; may be NULL if there are none.
+     */
+    const uint32_t *raw_layers;
+} kakeya_policy;
+
+/**
+ * A step under a name, and what was measured with it. Fill with `kakeya_quality_init`.
+ */
+typedef struct kakeya_quality {
+    /**
+     * `sizeof(kakeya_quality)` of the caller.
+     */
+    size_t struct_size;
+    /**
+     * 1 to 31 bytes of UTF-8, filled up with zeros.
+     */
+    char name[32];
+    /**
+     * Step of the model, positive.
+     */
+    float step;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
+    /**
+     * Mean Kullback-Leibler divergence of the model's predictions, in nats, as measured; not below 0.
+     */
+    double mean_kld;
+    /**
+     * Bits per value as measured, all bytes but the profile's counted; not below 0.
+     */
+    double bpv;
+} kakeya_quality;
+
+/**
+ * What a stream of a profile is. Pointers are into the profile and live as long as it does.
+ */
+typedef struct kakeya_stream_info {
+    /**
+     * Number of layers.
+     */
+    size_t n_layers;
+    /**
+     * The layers, ascending.
+     */
+    const uint32_t *layers;
+    /**
+     * Number of kv-heads.
+     */
+    size_t n_heads;
+    /**
+     * The kv-heads, ascending.
+     */
+    const uint32_t *heads;
+    /**
+     * `KAKEYA_PART_*`.
+     */
+    uint32_t part;
+    /**
+     * `KAKEYA_PRESET_*`.
+     */
+    uint32_t preset;
+    /**
+     * `KAKEYA_DISTORTION_*`.
+     */
+    uint32_t distortion;
+    /**
+     * `KAKEYA_RATE_CONTROL_*`, before one is asked for.
+     */
+    uint32_t rate_control;
+    /**
+     * Segments of a row: layers times heads times parts.
+     */
+    size_t n_segments;
+    /**
+     * Coordinates of a row.
+     */
+    size_t dim;
+    /**
+     * Bytes of a row that is stored raw.
+     */
+    size_t raw_row_bytes;
+    /**
+     * Size of the skeleton when saved, in bytes; 0 without one. Streams with equal ids share it.
+     */
+    uint64_t skeleton_bytes;
+    /**
+     * `kakeya_skeleton_id`; zeros without a skeleton.
+     */
+    uint8_t skeleton_id[32];
+    /**
+     * What the step of the model is multiplied by for this stream.
+     */
+    float step_factor;
+    /**
+     * 1 if rows need positions, else 0.
+     */
+    uint32_t needs_positions;
+} kakeya_stream_info;
+
+/**
+ * Which tensors of a model make up the rows of a stream. Fill with `kakeya_stream_key_init`.
+ *
+ * A segment of the stream is one head of one tensor. They lie in this order: for each layer, ascending, K of each
+ * head, ascending, then V of each head, ascending.
+ */
+typedef struct kakeya_stream_key {
+    /**
+     * `sizeof(kakeya_stream_key)` of the caller.
+     */
+    size_t struct_size;
+    /**
+     * Number of layers, at least 1.
+     */
+    size_t n_layers;
+    /**
+     * The layers, counted from 0, strictly ascending, up to 65535.
+     */
+    const uint32_t *layers;
+    /**
+     * Number of kv-heads, at least 1.
+     */
+    size_t n_heads;
+    /**
+     * The kv-heads, counted from 0, strictly ascending, up to 65535.
+     */
+    const uint32_t *heads;
+    /**
+     * `KAKEYA_PART_*`. Default: keys and values.
+     */
+    uint32_t part;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
+} kakeya_stream_key;
+
+/**
  * Success.
  */
 #define KAKEYA_OK 0
@@ -656,7 +900,7 @@ typedef struct kakeya_batch_result {
 #define KAKEYA_ERR_NOT_FINITE 200
 
 /**
- * The bytes are not a valid block or skeleton.
+ * The bytes are not a valid block, skeleton or profile.
  */
 #define KAKEYA_ERR_CORRUPT 201
 
@@ -676,7 +920,7 @@ typedef struct kakeya_batch_result {
 #define KAKEYA_ERR_WRONG_VERSION 204
 
 /**
- * The asked maximum error cannot be kept at this rate.
+ * The asked maximum error cannot be kept at this rate, or the asked size at any step.
  */
 #define KAKEYA_ERR_BOUND_NOT_MET 205
 
@@ -1136,6 +1380,355 @@ kakeya_status kakeya_decode_batch(const struct kakeya_codec *codec,
                                   void *opaque,
                                   struct kakeya_batch_result *results,
                                   size_t result_size);
+
+/**
+ * Fills `options` with the defaults: what the profile says.
+ *
+ * # Safety
+ * `options` has `struct_size` writable bytes.
+ */
+KAKEYA_API
+kakeya_status kakeya_profile_codec_options_init(struct kakeya_profile_codec_options *options,
+                                                size_t struct_size);
+
+/**
+ * Bytes that `kakeya_profile_save` writes.
+ *
+ * # Safety
+ * `profile` is a live profile; `out` is writable.
+ */
+KAKEYA_API kakeya_status kakeya_profile_size(const struct kakeya_profile *profile, size_t *out);
+
+/**
+ * Writes a profile, skeletons included, with format version and checksum, to the start of `dst`; `written` gets its
+ * size.
+ *
+ * # Safety
+ * `profile` is a live profile; `dst` has `cap` writable bytes; `written` is writable.
+ */
+KAKEYA_API
+kakeya_status kakeya_profile_save(const struct kakeya_profile *profile,
+                                  void *dst,
+                                  size_t cap,
+                                  size_t *written);
+
+/**
+ * Reads what `kakeya_profile_save` wrote: all `len` bytes and nothing else. Any bytes may be given; those that are not
+ * a profile are `CORRUPT`, `TRUNCATED` or `WRONG_VERSION`. Memory is in proportion to `len`.
+ *
+ * # Safety
+ * `src` has `len` readable bytes; `out` is writable.
+ */
+KAKEYA_API
+kakeya_status kakeya_profile_load(const void *src,
+                                  size_t len,
+                                  struct kakeya_profile **out);
+
+/**
+ * Frees a profile; NULL is nothing. Codecs and skeletons that were made from it keep what they need.
+ *
+ * # Safety
+ * `profile` is NULL or came from this library and was not freed yet.
+ */
+KAKEYA_API void kakeya_profile_free(struct kakeya_profile *profile);
+
+/**
+ * BLAKE3 of the saved form: equal profiles have equal fingerprints.
+ *
+ * # Safety
+ * `profile` is a live profile; `out` has 32 writable bytes.
+ */
+KAKEYA_API kakeya_status kakeya_profile_fingerprint(const struct kakeya_profile *profile, uint8_t *out);
+
+/**
+ * The 32 bytes that tie the profile to its model, as they were given to `kakeya_profile_builder_set_model`.
+ *
+ * # Safety
+ * `profile` is a live profile; `out` has 32 writable bytes.
+ */
+KAKEYA_API kakeya_status kakeya_profile_model_fingerprint(const struct kakeya_profile *profile, uint8_t *out);
+
+/**
+ * Copies the text for people to `buf`: as much as fits in `cap` bytes with a zero at the end. `len` gets the full
+ * length without the zero. `buf` may be NULL if `cap` is 0.
+ *
+ * # Safety
+ * `profile` is a live profile; `buf` has `cap` writable bytes; `len` is writable.
+ */
+KAKEYA_API
+kakeya_status kakeya_profile_description(const struct kakeya_profile *profile,
+                                         char *buf,
+                                         size_t cap,
+                                         size_t *len);
+
+/**
+ * The step of the model that codecs have unless another one is asked for; 0 = that of each stream's parameters.
+ *
+ * # Safety
+ * `profile` is a live profile; `out` is writable.
+ */
+KAKEYA_API
+kakeya_status kakeya_profile_step(const struct kakeya_profile *profile,
+                                  float *out);
+
+/**
+ * What is not to be coded. The first `policy_size` bytes of the struct are written, its `struct_size` included.
+ * `raw_layers` points into the profile and lives as long as it does.
+ *
+ * # Safety
+ * `profile` is a live profile; `policy` has `policy_size` writable bytes.
+ */
+KAKEYA_API
+kakeya_status kakeya_profile_policy(const struct kakeya_profile *profile,
+                                    struct kakeya_policy *policy,
+                                    size_t policy_size);
+
+/**
+ * Number of entries of the table of qualities.
+ *
+ * # Safety
+ * `profile` is a live profile; `out` is writable.
+ */
+KAKEYA_API kakeya_status kakeya_profile_qualities(const struct kakeya_profile *profile, size_t *out);
+
+/**
+ * Entry `index` of the table of qualities. The first `quality_size` bytes of the struct are written, its `struct_size`
+ * included.
+ *
+ * # Safety
+ * `profile` is a live profile; `quality` has `quality_size` writable bytes.
+ */
+KAKEYA_API
+kakeya_status kakeya_profile_quality(const struct kakeya_profile *profile,
+                                     size_t index,
+                                     struct kakeya_quality *quality,
+                                     size_t quality_size);
+
+/**
+ * Number of streams.
+ *
+ * # Safety
+ * `profile` is a live profile; `out` is writable.
+ */
+KAKEYA_API kakeya_status kakeya_profile_streams(const struct kakeya_profile *profile, size_t *out);
+
+/**
+ * What stream `index` is. The first `info_size` bytes of the struct are written; its pointers live as long as the
+ * profile does.
+ *
+ * # Safety
+ * `profile` is a live profile; `info` has `info_size` writable bytes.
+ */
+KAKEYA_API
+kakeya_status kakeya_profile_stream(const struct kakeya_profile *profile,
+                                    size_t index,
+                                    struct kakeya_stream_info *info,
+                                    size_t info_size);
+
+/**
+ * Segment `segment` of stream `stream`. The first `out_size` bytes of the struct are written, its `struct_size`
+ * included. `inv_freq` points into the profile and lives as long as it does.
+ *
+ * # Safety
+ * `profile` is a live profile; `out` has `out_size` writable bytes.
+ */
+KAKEYA_API
+kakeya_status kakeya_profile_segment(const struct kakeya_profile *profile,
+                                     size_t stream,
+                                     size_t segment,
+                                     struct kakeya_segment *out,
+                                     size_t out_size);
+
+/**
+ * The parameters of stream `stream` as they are in the profile: before a quality, a step or a rate is asked for. The
+ * first `params_size` bytes of the struct are written, its `struct_size` included.
+ *
+ * # Safety
+ * `profile` is a live profile; `params` has `params_size` writable bytes.
+ */
+KAKEYA_API
+kakeya_status kakeya_profile_params(const struct kakeya_profile *profile,
+                                    size_t stream,
+                                    struct kakeya_params *params,
+                                    size_t params_size);
+
+/**
+ * A handle on the skeleton of stream `stream`, to be freed with `kakeya_skeleton_free`; NULL where it has none.
+ *
+ * # Safety
+ * `profile` is a live profile; `out` is writable.
+ */
+KAKEYA_API
+kakeya_status kakeya_profile_skeleton(const struct kakeya_profile *profile,
+                                      size_t stream,
+                                      struct kakeya_skeleton **out);
+
+/**
+ * The stream and the segment of it that hold one head of one tensor; `part` is `KAKEYA_PART_K` or `KAKEYA_PART_V`. A
+ * tensor that no stream has is `BAD_PARAM`.
+ *
+ * # Safety
+ * `profile` is a live profile; `stream` and `segment` are writable.
+ */
+KAKEYA_API
+kakeya_status kakeya_profile_find(const struct kakeya_profile *profile,
+                                  uint32_t layer,
+                                  uint32_t part,
+                                  uint32_t head,
+                                  size_t *stream,
+                                  size_t *segment);
+
+/**
+ * A codec for the rows of stream `stream`: equal, with equal fingerprints and blocks, to the one that
+ * `kakeya_codec_create` makes of its parameters, layout and skeleton. It keeps the skeleton; `profile` may be freed.
+ *
+ * `options` may be NULL: then the codec is what the profile says. An unknown quality is `BAD_PARAM`, and so is a step
+ * or a rate beyond what `kakeya_params` takes.
+ *
+ * # Safety
+ * `profile` is a live profile; `options` is NULL or as its type says; `out` is writable.
+ */
+KAKEYA_API
+kakeya_status kakeya_profile_codec(const struct kakeya_profile *profile,
+                                   size_t stream,
+                                   const struct kakeya_profile_codec_options *options,
+                                   struct kakeya_codec **out);
+
+/**
+ * Fills `key` with the defaults: keys and values; layers and heads must be set.
+ *
+ * # Safety
+ * `key` has `struct_size` writable bytes.
+ */
+KAKEYA_API kakeya_status kakeya_stream_key_init(struct kakeya_stream_key *key, size_t struct_size);
+
+/**
+ * Fills `quality` with zeros; name and step must be set.
+ *
+ * # Safety
+ * `quality` has `struct_size` writable bytes.
+ */
+KAKEYA_API kakeya_status kakeya_quality_init(struct kakeya_quality *quality, size_t struct_size);
+
+/**
+ * Fills `policy` with the defaults: everything is coded.
+ *
+ * # Safety
+ * `policy` has `struct_size` writable bytes.
+ */
+KAKEYA_API kakeya_status kakeya_policy_init(struct kakeya_policy *policy, size_t struct_size);
+
+/**
+ * Starts a profile without streams.
+ *
+ * # Safety
+ * `out` is writable.
+ */
+KAKEYA_API kakeya_status kakeya_profile_builder_create(struct kakeya_profile_builder **out);
+
+/**
+ * Starts a profile with all that `profile` has, to change what needs no new fit: parameters, step factors, qualities,
+ * policy. Skeletons are shared, not copied. `profile` may be freed.
+ *
+ * # Safety
+ * `profile` is a live profile; `out` is writable.
+ */
+KAKEYA_API
+kakeya_status kakeya_profile_builder_from(const struct kakeya_profile *profile,
+                                          struct kakeya_profile_builder **out);
+
+/**
+ * Adds a stream, with a step factor of 1. Streams have the numbers 0, 1, … in the order in which they are added.
+ *
+ * `layout` has one segment for every tensor of `key`, in its order. `layout`, `skeleton` (NULL where a codec takes
+ * none) and `params` are those of the codec to be; the CPU tier in `params` does not matter. Equal skeletons and
+ * equal tables of frequencies are kept once. The skeleton stays the caller's.
+ *
+ * Errors: those of `kakeya_codec_create`, and `BAD_PARAM` or `BAD_SHAPE` for the key. Whether streams are apart is
+ * seen in `kakeya_profile_builder_finish`.
+ *
+ * # Safety
+ * `builder` is live; `key` and its arrays are as `kakeya_stream_key` says; the others as for `kakeya_codec_create`.
+ */
+KAKEYA_API
+kakeya_status kakeya_profile_builder_add(struct kakeya_profile_builder *builder,
+                                         const struct kakeya_stream_key *key,
+                                         const struct kakeya_layout *layout,
+                                         const struct kakeya_skeleton *skeleton,
+                                         const struct kakeya_params *params);
+
+/**
+ * Changes parameters or step factor of stream `stream`. `params` may be NULL and `step_factor` 0: then they stay as
+ * they are. The factor, from 1/65536 to 65536, is what the step of the model is multiplied by: how bits are allocated
+ * between streams without a new fit.
+ *
+ * # Safety
+ * `builder` is live; `params` is NULL or as its type says.
+ */
+KAKEYA_API
+kakeya_status kakeya_profile_builder_set_stream(struct kakeya_profile_builder *builder,
+                                                size_t stream,
+                                                const struct kakeya_params *params,
+                                                float step_factor);
+
+/**
+ * Sets what concerns the model as a whole; each of the three may be NULL and then stays as it is.
+ *
+ * `fingerprint` is 32 bytes of the caller's choice that tie the profile to its model (zeros unless set). `qualities`
+ * replaces the table of qualities, of which there may be 0 to 256 with different names. `policy` replaces the policy.
+ *
+ * # Safety
+ * `builder` is live; `fingerprint` is NULL or has 32 readable bytes; `qualities` is NULL or has `n_qualities`
+ * elements; `policy` is NULL or as its type says.
+ */
+KAKEYA_API
+kakeya_status kakeya_profile_builder_set_model(struct kakeya_profile_builder *builder,
+                                               const uint8_t *fingerprint,
+                                               const struct kakeya_quality *qualities,
+                                               size_t n_qualities,
+                                               const struct kakeya_policy *policy);
+
+/**
+ * Sets a text for people: UTF-8 of at most 4096 bytes with a zero at its end. Empty unless set.
+ *
+ * # Safety
+ * `builder` is live; `text` is readable up to its zero.
+ */
+KAKEYA_API
+kakeya_status kakeya_profile_builder_set_description(struct kakeya_profile_builder *builder,
+                                                     const char *text);
+
+/**
+ * Sets the step of the model that codecs have unless another one is asked for. 0, which it is unless set, stands for
+ * the step in the parameters of each stream.
+ *
+ * # Safety
+ * `builder` is live.
+ */
+KAKEYA_API
+kakeya_status kakeya_profile_builder_set_step(struct kakeya_profile_builder *builder,
+                                              float step);
+
+/**
+ * Makes a profile of all that was set so far; the builder keeps it, and another profile may be made later.
+ *
+ * Errors: `BAD_SHAPE` without a stream; `BAD_PARAM` where two streams have the same tensor, a stream has raw layers and
+ * others, or two qualities have one name.
+ *
+ * # Safety
+ * `builder` is live; `out` is writable.
+ */
+KAKEYA_API
+kakeya_status kakeya_profile_builder_finish(struct kakeya_profile_builder *builder,
+                                            struct kakeya_profile **out);
+
+/**
+ * Frees a builder; NULL is nothing.
+ *
+ * # Safety
+ * `builder` is NULL or came from this library and was not freed yet.
+ */
+KAKEYA_API void kakeya_profile_builder_free(struct kakeya_profile_builder *builder);
 
 #ifdef __cplusplus
 }  // extern "C"

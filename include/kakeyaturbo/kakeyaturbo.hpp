@@ -16,6 +16,7 @@
 #include <kakeyaturbo/batch.hpp>
 #include <kakeyaturbo/codec.hpp>
 #include <kakeyaturbo/params.hpp>
+#include <kakeyaturbo/profile.hpp>
 #include <kakeyaturbo/result.hpp>
 #include <kakeyaturbo/rows.hpp>
 #include <kakeyaturbo/skeleton.hpp>

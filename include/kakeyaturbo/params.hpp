@@ -62,15 +62,24 @@ Struct defaults(kakeya_status (*init)(Struct*, std::size_t)) noexcept {
 class Params {
 public:
     Params() noexcept : raw_(detail::defaults(&kakeya_params_init)) {}
+    /** From a C struct, as kakeya_profile_params fills it. */
+    explicit Params(const kakeya_params& raw) noexcept : raw_(raw) {}
 
     Params& preset(Preset preset) noexcept { return raw_.preset = static_cast<std::uint32_t>(preset), *this; }
     Params& distortion(Distortion d) noexcept { return raw_.distortion = static_cast<std::uint32_t>(d), *this; }
-    /** Bits per coded component: an integer from 1 to 8. */
-    Params& bits(int bits) noexcept { return raw_.bits = static_cast<float>(bits), *this; }
+    /** Bits per coded component: an integer from 1 to 8; Preset::rdo: their average, any number up to 8. */
+    Params& bits(double bits) noexcept { return raw_.bits = static_cast<float>(bits), *this; }
     /** Preset::rdo: a fixed step of the quantiser, in the units of the rows after gains; the size follows the data. */
     Params& step(float step) noexcept {
         return raw_.rate_control = KAKEYA_RATE_CONTROL_STEP, raw_.step = step, *this;
     }
+    /** Preset::rdo: the largest size of a block; the finest step that fits is searched for, from `finest` on. */
+    Params& max_bytes(std::size_t bytes, float finest = 0) noexcept {
+        raw_.rate_control = KAKEYA_RATE_CONTROL_MAX_BYTES;
+        return raw_.max_bytes = bytes, raw_.step = finest, *this;
+    }
+    /** Preset::rdo with a step: 0 = plain, 1 = a trellis search: slower to encode, smaller at the same error. */
+    Params& effort(std::uint32_t effort) noexcept { return raw_.effort = effort, *this; }
     /** Preset::rdo: rows that are entropy-coded together, 1 to 65535. */
     Params& rows_per_run(std::uint32_t rows) noexcept { return raw_.rows_per_run = rows, *this; }
     /** Distortion::linf: largest allowed |x - x'|, in the units of the rows; 0 = none asked. */
@@ -79,7 +88,7 @@ public:
     Params& variance_ratio(float ratio) noexcept { return raw_.variance_ratio = ratio, *this; }
     /** Preset::kakeya: largest number of components; 0 = no limit but the dimension. */
     Params& max_rank(std::uint32_t rank) noexcept { return raw_.max_rank = rank, *this; }
-    /** Preset::kakeya: centres to try (0 to 256, 0 = none) and rounds (1 to 100). */
+    /** Preset::kakeya, Preset::rdo: centres to try (0 to 256, 0 = none) and rounds (1 to 100). */
     Params& kmeans(std::uint32_t centres, std::uint32_t rounds = 10) noexcept {
         return raw_.kmeans_k = centres, raw_.kmeans_iters = rounds, *this;
     }
@@ -104,6 +113,10 @@ class Segment {
 public:
     /** `dim` coordinates, 1 to 4096; gain 1, raw rows in f32, no RoPE. */
     explicit Segment(std::size_t dim) noexcept : raw_(detail::defaults(&kakeya_segment_init)) { raw_.dim = dim; }
+    /** From a C struct, as kakeya_profile_segment fills it; its frequencies are copied. */
+    explicit Segment(const kakeya_segment& raw) : raw_(raw) {
+        if (raw.rope != KAKEYA_ROPE_NONE) inv_freq_.assign(raw.inv_freq, raw.inv_freq + raw.n_rot / 2);
+    }
 
     /** Factor applied before coding and undone after decoding; finite and positive. */
     Segment& gain(float gain) noexcept { return raw_.gain = gain, *this; }

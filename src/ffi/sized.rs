@@ -110,6 +110,23 @@ pub(super) unsafe fn write_out<T: Copy>(to: *mut T, size: usize, value: &T) {
     }
 }
 
+/// Writes a struct that goes out and starts with its size, which becomes `size`, so that it can go in again.
+///
+/// # Safety
+/// A pointer that is not NULL points to `size` writable bytes.
+pub(super) unsafe fn write_sized<T: SizedStruct>(to: *mut T, size: usize, value: &T) -> Result<()> {
+    if to.is_null() {
+        return Err(Error::NullPointer { what: T::NAME });
+    }
+    check_size(size)?;
+    // SAFETY: `size` bytes are writable, and every struct starts with its size.
+    unsafe {
+        write_out(to, size, value);
+        to.cast::<size_t>().write_unaligned(size);
+    }
+    Ok(())
+}
+
 macro_rules! sized {
     ($type:ident { $($field:ident: $value:expr),* $(,)? }) => {
         // SAFETY: `repr(C)`, starts with `struct_size`, plain values only.
@@ -122,10 +139,14 @@ macro_rules! sized {
     };
 }
 
+pub(super) use sized;
+
 sized!(kakeya_params {
     preset: KAKEYA_PRESET_TURBO,
     distortion: KAKEYA_DISTORTION_MSE,
     rate_control: KAKEYA_RATE_CONTROL_BITS,
+    max_bytes: 0,
+    effort: 0,
     bits: 4.0,
     step: 0.0,
     rows_per_run: 128,

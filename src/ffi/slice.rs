@@ -3,7 +3,7 @@
 use crate::dtype::{Dtype, Elements};
 use crate::error::{Error, Result};
 use crate::layout::extent;
-use libc::c_void;
+use libc::{c_char, c_void};
 use std::cell::Cell;
 use std::ops::Range;
 
@@ -60,6 +60,27 @@ pub(super) unsafe fn optional<'a, T>(
     }
     // SAFETY: as above.
     unsafe { array(pointer, len, what) }.map(Some)
+}
+
+/// Text of at most `limit` bytes before its zero.
+///
+/// # Safety
+/// A pointer that is not NULL is readable up to a zero, which is not changed during `'a`, nor what comes before it.
+pub(super) unsafe fn text<'a>(pointer: *const c_char, limit: usize, what: &'static str) -> Result<&'a str> {
+    if pointer.is_null() {
+        return Err(Error::NullPointer { what });
+    }
+    // SAFETY: no byte beyond the first zero is read.
+    let len = (0..=limit).find(|&at| unsafe { pointer.add(at).read() } == 0);
+    let len = len.ok_or(Error::BadShape { what, got: limit + 1, limit })?;
+    // SAFETY: these bytes were read.
+    let bytes = unsafe { bytes(pointer.cast(), len, what) }?;
+    let expected = "UTF-8";
+    std::str::from_utf8(bytes).map_err(|error| Error::BadParam {
+        what,
+        got: f64::from(bytes[error.valid_up_to()]),
+        expected,
+    })
 }
 
 /// `len` bytes to write.

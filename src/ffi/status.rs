@@ -67,7 +67,8 @@ fn code_of(error: &Error) -> kakeya_status {
         Error::BadParam { .. }
         | Error::BadWeight { .. }
         | Error::Overlap { .. }
-        | Error::NoRawSlot { .. } => KAKEYA_ERR_BAD_PARAM,
+        | Error::NoRawSlot { .. }
+        | Error::NotInProfile { .. } => KAKEYA_ERR_BAD_PARAM,
         Error::BadShape { .. } | Error::OutOfRange { .. } => KAKEYA_ERR_BAD_SHAPE,
         Error::BadDtype { .. } | Error::Misaligned { .. } => KAKEYA_ERR_BAD_DTYPE,
         Error::Unsupported { .. } => KAKEYA_ERR_UNSUPPORTED,
@@ -76,7 +77,7 @@ fn code_of(error: &Error) -> kakeya_status {
         Error::Truncated { .. } => KAKEYA_ERR_TRUNCATED,
         Error::WrongCodec { .. } => KAKEYA_ERR_WRONG_CODEC,
         Error::WrongVersion { .. } => KAKEYA_ERR_WRONG_VERSION,
-        Error::BoundNotMet { .. } => KAKEYA_ERR_BOUND_NOT_MET,
+        Error::BoundNotMet { .. } | Error::MaxBytesNotMet { .. } => KAKEYA_ERR_BOUND_NOT_MET,
         Error::DstTooSmall { .. } => KAKEYA_ERR_DST_TOO_SMALL,
         Error::OutOfMemory { .. } => KAKEYA_ERR_OUT_OF_MEMORY,
         Error::NotConverged { .. } => KAKEYA_ERR_NOT_CONVERGED,
@@ -108,7 +109,7 @@ const CODES: [(kakeya_status, &CStr, &CStr); 20] = [
     ),
     (KAKEYA_ERR_UNSUPPORTED, c"KAKEYA_ERR_UNSUPPORTED", c"this combination is not offered"),
     (KAKEYA_ERR_NOT_FINITE, c"KAKEYA_ERR_NOT_FINITE", c"input contains NaN or an infinity"),
-    (KAKEYA_ERR_CORRUPT, c"KAKEYA_ERR_CORRUPT", c"the bytes are not a valid block or skeleton"),
+    (KAKEYA_ERR_CORRUPT, c"KAKEYA_ERR_CORRUPT", c"the bytes are not a valid block, skeleton or profile"),
     (KAKEYA_ERR_TRUNCATED, c"KAKEYA_ERR_TRUNCATED", c"the bytes end before what their header announces"),
     (KAKEYA_ERR_WRONG_CODEC, c"KAKEYA_ERR_WRONG_CODEC", c"the block was written by another codec"),
     (
@@ -202,6 +203,7 @@ mod tests {
             Error::NotConverged { dim: 3 },
             Error::OutOfMemory { what: "x", bytes: 1 },
             Error::BoundNotMet { row: 0, got: 1.0, bound: 0.5 },
+            Error::MaxBytesNotMet { max_bytes: 9 },
             Error::Overlap { what: "x" },
             Error::Misaligned { what: "x", size: 4 },
         ];

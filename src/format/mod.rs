@@ -6,6 +6,8 @@
 pub(crate) mod artifact;
 pub(crate) mod block;
 pub(crate) mod bytes;
+mod profile;
+mod reader;
 
-/// Format version of blocks and skeletons.
+/// Format version of blocks, skeletons and profiles.
 pub const FORMAT_VERSION: u16 = 0;

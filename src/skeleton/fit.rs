@@ -1,12 +1,14 @@
 //! Fitting a skeleton to rows: of one block, or of a stream too long to hold.
 
-use super::{Skeleton, dot};
+use super::{Roots, Skeleton, dot};
 use crate::error::{Error, Result, try_reserve, try_vec};
 use crate::kmeans;
-use crate::params::{Params, Preset};
+use crate::params::{Params, Preset, RateControl};
 use crate::pca::{Axes, Moments, axes_of_block};
-use crate::quantize::DISTORTION;
-use crate::rate::expected_bits;
+use crate::quantize::{Allocation, DISTORTION};
+use crate::rate::{Shape, expected_bits};
+use crate::stepped::{RowStep, Stepper};
+use crate::trellis::Stage;
 use half::f16;
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
@@ -27,9 +29,10 @@ pub struct FitReport {
     pub coding_gain: f64,
     /// K-means centres kept.
     pub n_centres: usize,
-    /// Bits per value of a block of many rows, without header and skeleton.
+    /// Bits per value of a block of many rows, without header and skeleton. With a step, what rows of the sample
+    /// cost at it; where the size decides and no step was given, at half the root mean square of the components.
     pub predicted_bpv: f64,
-    /// Relative squared error expected at the codec's bits.
+    /// Relative squared error expected at the same rate.
     pub predicted_error: f64,
 }
 
@@ -43,7 +46,8 @@ pub fn fit_block(
 ) -> Result<(Skeleton, FitReport)> {
     let axes = axes_of_block(rows, weights, dim)?;
     // Centres are stored as binary16 in the block, so its rows have to pay for them.
-    finish(&axes, rows, weights, params, 16.0 / weights.len() as f64)
+    let side = Side { centre_bits: 16.0 / weights.len() as f64, metric: false };
+    finish(&axes, rows, weights, params, side)
 }
 
 /// Fits a skeleton to a stream of rows in bounded memory: sums for the basis, a uniform sample of the rows for
@@ -94,23 +98,40 @@ impl Fitter {
 
     /// The skeleton of the rows added so far, one of which must have a weight; more may be added afterwards.
     pub fn finish(&self) -> Result<(Skeleton, FitReport)> {
+        self.finish_under(None)
+    }
+
+    /// As [`Fitter::finish`], with a transform that follows a query metric. For [`Preset::Rdo`].
+    pub(crate) fn finish_under(&self, roots: Option<&Roots>) -> Result<(Skeleton, FitReport)> {
         if self.moments.weight() == 0.0 {
             return Err(Error::BadShape { what: "rows with a weight to fit to", got: 0, limit: 1 });
         }
-        let axes = self.moments.axes()?;
-        let (skeleton, report) = finish(&axes, &self.sample, &self.sample_weights, &self.params, 0.0)?;
+        let axes = match roots {
+            Some(roots) => self.moments.axes_under(roots)?,
+            None => self.moments.axes()?,
+        };
+        let side = Side { centre_bits: 0.0, metric: roots.is_some() };
+        let (skeleton, report) = finish(&axes, &self.sample, &self.sample_weights, &self.params, side)?;
         Ok((skeleton, FitReport { rows: self.moments.rows(), ..report }))
     }
 }
 
-/// Cuts the basis, tries K-means on the sample and predicts what a block will cost. `centre_bits` is the price
-/// of a centre component, in bits per row.
+/// What else a fit has to know.
+#[derive(Debug, Clone, Copy)]
+struct Side {
+    /// Price of a centre component, in bits per row.
+    centre_bits: f64,
+    /// Whether the axes are those under a metric.
+    metric: bool,
+}
+
+/// Cuts the basis, tries K-means on the sample and predicts what a block will cost.
 fn finish(
     axes: &Axes,
     sample: &[f32],
     weights: &[f32],
     params: &Params,
-    centre_bits: f64,
+    side: Side,
 ) -> Result<(Skeleton, FitReport)> {
     let dim = axes.mean.len();
     let total: f64 = axes.variances.iter().sum();
@@ -127,11 +148,23 @@ fn finish(
     skeleton.variances.extend(axes.variances[..rank].iter().map(|&x| finite(x)));
     skeleton.basis.extend(axes.vectors[..rank * dim].iter().map(half));
 
-    let left = try_kmeans(&mut skeleton, sample, weights, params, centre_bits)?;
+    // Rounded to binary16, the axes of a metric still have an inverse: they are far from dependent.
+    if side.metric && !skeleton.invert_basis()? {
+        return Err(Error::NotConverged { dim });
+    }
+    let left = try_kmeans(&mut skeleton, sample, weights, params, side.centre_bits)?;
     let n_centres = skeleton.n_centres();
-    let energy = total + axes.mean.iter().map(|x| x * x).sum::<f64>();
+    let energy = total
+        + match skeleton.mean_image() {
+            [] => axes.mean.iter().map(|x| x * x).sum::<f64>(),
+            image => image.iter().map(|&x| f64::from(x).powi(2)).sum(),
+        };
     let centre_side = if n_centres > 0 { 8.0 + f64::from(index_bits(n_centres)) } else { 0.0 };
-    let (row_bits, coded_error) = predict(&skeleton, captured * left, params);
+    let (row_bits, coded_error) = if params.settings().rate_control == RateControl::Bits {
+        predict(&skeleton, captured * left, params)?
+    } else {
+        try_step(&mut skeleton, sample, weights, params)?
+    };
     let report = FitReport {
         rows: weights.len() as u64,
         rank,
@@ -144,29 +177,122 @@ fn finish(
     Ok((skeleton, report))
 }
 
-/// Bits of a row, and what coding leaves of its energy, of which `coded` is left after the centres.
-fn predict(skeleton: &Skeleton, coded: f64, params: &Params) -> (f64, f64) {
-    let step = params.settings().step;
-    if params.settings().preset != Preset::Rdo {
-        let bits = 16.0 + skeleton.rank as f64 * f64::from(params.bits());
-        return (bits, coded * DISTORTION[usize::from(params.bits()) - 1]);
+/// Bits of a row at a fixed rate, and what coding leaves of its energy, of which `coded` is left after the
+/// centres.
+fn predict(skeleton: &Skeleton, coded: f64, params: &Params) -> Result<(f64, f64)> {
+    let settings = params.settings();
+    if settings.preset == Preset::Rdo {
+        let allocation = Allocation::new(skeleton.variances(), settings.bits)?;
+        return Ok((16.0 + allocation.row_bits() as f64, coded * allocation.distortion()));
     }
-    // A coefficient far above the step keeps the error of a uniform quantiser, one far below is lost as a whole.
-    let noise = f64::from(step).powi(2) / 12.0;
-    let component = |&variance: &f32| {
-        let variance = f64::from(variance);
-        (
-            component_bits(variance, params),
-            if variance > 0.0 { 1.0 / (1.0 / variance + 1.0 / noise) } else { 0.0 },
-        )
-    };
-    let parts = skeleton.variances().iter().map(component);
-    parts.fold((4.0, 0.0), |sum, part| (sum.0 + part.0, sum.1 + part.1))
+    let bits = 16.0 + skeleton.rank as f64 * f64::from(params.bits());
+    Ok((bits, coded * DISTORTION[usize::from(params.bits()) - 1]))
 }
 
-/// Bits of a component of this variance at the step of `params`.
-fn component_bits(variance: f64, params: &Params) -> f64 {
-    expected_bits((variance as f32).sqrt(), params.settings().step)
+/// Rows of the sample that are coded to see what a step costs.
+const TRIED: usize = 512;
+
+/// Bits of a row at a step, and the energy of its error: those of rows of the sample, coded and decoded. The
+/// skeleton gets the tables that need fewer bits.
+fn try_step(skeleton: &mut Skeleton, sample: &[f32], weights: &[f32], params: &Params) -> Result<(f64, f64)> {
+    let rank = skeleton.rank;
+    let every = weights.len().div_ceil(TRIED).max(1);
+    let (mut rows, shrink) = coefficients(skeleton, sample, every)?;
+    for z in rows.chunks_exact_mut(rank) {
+        if let Some((index, t)) = kmeans::assign(z, skeleton.centres()) {
+            let t = skeleton.reach.decode(skeleton.reach.encode(t / shrink)) * shrink;
+            z.iter_mut().zip(skeleton.centre(index)).for_each(|(z, c)| *z -= t * c);
+        }
+    }
+    let step = nominal_step(skeleton, params);
+    let mut best = (f64::INFINITY, 0.0);
+    for shape in [Shape::Real, Shape::Normal] {
+        let stepper = Stepper::new(skeleton.variances(), shape, params.settings())?;
+        let tried = code_rows(&stepper, step, &rows, weights.iter().step_by(every), 1.0 / shrink)?;
+        if tried.0 < best.0 {
+            (best, skeleton.shape) = (tried, shape);
+        }
+    }
+    Ok(best)
+}
+
+/// Mean bits of rows of coefficients in units of `unit`, and weighted mean energy of their errors.
+fn code_rows<'a>(
+    stepper: &Stepper,
+    step: f32,
+    rows: &[f32],
+    weights: impl Iterator<Item = &'a f32>,
+    unit: f32,
+) -> Result<(f64, f64)> {
+    const WHAT: &str = "the trial of a step";
+    let (quantizer, rank) = (stepper.at(step), stepper.rank());
+    let floats = || try_vec(rank, 0.0_f32, WHAT);
+    let (mut whiten, mut scratch, mut back) = (floats()?, floats()?, floats()?);
+    let (mut values, mut stages) = (try_vec(rank, 0, WHAT)?, try_vec(rank, Stage::default(), WHAT)?);
+    stepper.whiten(step, &mut whiten);
+    let (mut bits, mut squared, mut count, mut total) = (0.0, 0.0, 0.0_f64, 0.0_f64);
+    for (z, &weight) in rows.chunks_exact(rank).zip(weights) {
+        let row = RowStep { gain: quantizer.gain(z, unit, &whiten, &mut scratch), step: 0 };
+        // A row whose values are too large to be coded is stored raw: 32 bits a value at most, no error.
+        if quantizer.quantize(z, unit, row, &mut values, &mut stages).is_some() {
+            quantizer.dequantize(&values, row, unit, &mut back);
+            bits += quantizer.bits(&values, row);
+            let off =
+                |(z, back): (&f32, &f32)| (f64::from(unit) * (f64::from(*z) - f64::from(*back))).powi(2);
+            squared += f64::from(weight) * z.iter().zip(&back).map(off).sum::<f64>();
+        } else {
+            bits += 32.0 * rank as f64;
+        }
+        (count, total) = (count + 1.0, total + f64::from(weight));
+    }
+    Ok((4.0 + bits / count.max(1.0), if total > 0.0 { squared / total } else { 0.0 }))
+}
+
+/// The step that a fit is judged at: the one of the parameters, or, where the size decides, half the root mean
+/// square of the components.
+fn nominal_step(skeleton: &Skeleton, params: &Params) -> f32 {
+    let step = params.settings().step;
+    if step > 0.0 {
+        return step;
+    }
+    let sum: f64 = skeleton.variances().iter().map(|&variance| f64::from(variance)).sum();
+    (0.5 * (sum / skeleton.rank.max(1) as f64).sqrt()).clamp(1e-30, 1e30) as f32
+}
+
+/// Coefficients of every `every`-th row of the sample, shrunk by the power of two that is returned with them:
+/// squares of rows near the limits of binary32 stay within it.
+fn coefficients(skeleton: &Skeleton, sample: &[f32], every: usize) -> Result<(Vec<f32>, f32)> {
+    const WHAT: &str = "the coefficients of the sample";
+    let (dim, rank) = (skeleton.dim, skeleton.rank);
+    let rows = sample.chunks_exact(dim).step_by(every);
+    let mut coefficients = try_vec(rows.len() * rank, 0.0_f32, WHAT)?;
+    let mut deviation = try_vec(dim, 0.0, WHAT)?;
+    let peak = sample.iter().fold(skeleton.peak(), |peak, x| peak.max(x.abs()));
+    let shrink = 1.0 / crate::codec::unit_of(peak);
+    for (y, x) in coefficients.chunks_exact_mut(rank.max(1)).zip(rows) {
+        skeleton.project(x, shrink, &mut deviation, y);
+    }
+    Ok((coefficients, shrink))
+}
+
+/// Bits that centres save on a row: on components whose variances they lower from `before` to `after`, or, where
+/// all components get the same bits, on the energy of which they leave the share `left`.
+fn saved_bits(before: &[f32], after: &[f64], left: f64, step: f32, params: &Params) -> Result<f64> {
+    let settings = params.settings();
+    if settings.preset != Preset::Rdo {
+        return Ok(-0.5 * before.len() as f64 * left.log2());
+    }
+    if settings.rate_control == RateControl::Bits {
+        // At the same bits the distortion falls; a component that has bits takes half a bit for an octave of it.
+        let mut lower = try_reserve(after.len(), "the variances of the sample")?;
+        lower.extend(after.iter().map(|&variance| finite(variance)));
+        let [one, other] = [Allocation::new(before, settings.bits)?, Allocation::new(&lower, settings.bits)?];
+        let total = |variances: &[f32]| variances.iter().map(|&variance| f64::from(variance)).sum::<f64>();
+        let octaves = (one.distortion() * total(before)).log2() - (other.distortion() * total(&lower)).log2();
+        return Ok(0.5 * one.coded() as f64 * octaves);
+    }
+    let bits = |variance: f64| expected_bits((variance as f32).sqrt(), step);
+    Ok(before.iter().zip(after).map(|(&before, &after)| bits(f64::from(before)) - bits(after)).sum())
 }
 
 /// A variance in binary32, beyond whose range the rows' squares may lie.
@@ -218,19 +344,12 @@ fn try_kmeans(
     params: &Params,
     centre_bits: f64,
 ) -> Result<f64> {
-    let (dim, rank) = (skeleton.dim, skeleton.rank);
+    let rank = skeleton.rank;
     let settings = params.settings();
     if settings.kmeans_k == 0 || rank == 0 {
         return Ok(1.0);
     }
-    let mut rows = try_vec(weights.len() * rank, 0.0_f32, "the coefficients of the sample")?;
-    let mut deviation = try_vec(dim, 0.0, "the coefficients of the sample")?;
-    // Rows near the limits of binary32 are shrunk alike, which changes no direction.
-    let peak = sample.iter().fold(skeleton.peak(), |peak, x| peak.max(x.abs()));
-    let shrink = 1.0 / crate::codec::unit_of(peak);
-    for (y, x) in rows.chunks_exact_mut(rank).zip(sample.chunks_exact(dim)) {
-        skeleton.project(x, shrink, &mut deviation, y);
-    }
+    let (rows, shrink) = coefficients(skeleton, sample, 1)?;
     let k = settings.kmeans_k as usize;
     let mut centres = kmeans::fit(&rows, weights, rank, k, settings.kmeans_iters, settings.seed)?;
     centres.iter_mut().for_each(|x| *x = f16::from_f32(*x).to_f32());
@@ -253,14 +372,8 @@ fn try_kmeans(
     let scale = 1.0 / (total * f64::from(shrink).powi(2));
     after.iter_mut().for_each(|variance| *variance *= scale);
     let rdo = settings.preset == Preset::Rdo;
-    let saved = if rdo {
-        let saved = |(&before, &after): (&f32, &f64)| {
-            component_bits(f64::from(before), params) - component_bits(after, params)
-        };
-        skeleton.variances.iter().zip(&after).map(saved).sum()
-    } else {
-        0.5 * rank as f64 * (energy / left).log2()
-    };
+    let saved =
+        saved_bits(&skeleton.variances, &after, left / energy, nominal_step(skeleton, params), params)?;
     let cost = 8.0 + f64::from(index_bits(n_centres)) + centre_bits * centres.len() as f64;
     // A NaN, from rows without energy, keeps nothing.
     if saved > cost {

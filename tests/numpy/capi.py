@@ -3,7 +3,7 @@
 import ctypes
 import dataclasses
 import weakref
-from ctypes import POINTER, byref, c_double, c_float, c_size_t, c_ssize_t, c_uint8, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, byref, c_char, c_char_p, c_double, c_float, c_size_t, c_ssize_t, c_uint8, c_uint32, c_uint64, c_void_p
 
 import numpy as np
 
@@ -16,8 +16,8 @@ class Params(ctypes.Structure):
 
     _fields_ = [
         ("struct_size", c_size_t), ("preset", c_uint32), ("distortion", c_uint32), ("rate_control", c_uint32),
-        ("bits", c_float), ("step", c_float), ("rows_per_run", c_uint32), ("max_abs_error", c_float),
-        ("variance_ratio", c_float), ("max_rank", c_uint32), ("kmeans_k", c_uint32), ("kmeans_iters", c_uint32),
+        ("bits", c_float), ("step", c_float), ("rows_per_run", c_uint32), ("max_bytes", c_size_t), ("max_abs_error", c_float),
+        ("variance_ratio", c_float), ("max_rank", c_uint32), ("kmeans_k", c_uint32), ("kmeans_iters", c_uint32), ("effort", c_uint32),
         ("max_protected", c_size_t), ("seed", c_uint64), ("nan_policy", c_uint32), ("checksum", c_uint32),
         ("cpu_tier", c_uint32), ("reserved", c_uint32),
     ]  # fmt: skip
@@ -72,6 +72,42 @@ class FitReport(ctypes.Structure):
     ]  # fmt: skip
 
 
+class StreamKey(ctypes.Structure):
+    """`kakeya_stream_key`"""
+
+    _fields_ = [
+        ("struct_size", c_size_t), ("n_layers", c_size_t), ("layers", POINTER(c_uint32)), ("n_heads", c_size_t),
+        ("heads", POINTER(c_uint32)), ("part", c_uint32), ("reserved", c_uint32),
+    ]  # fmt: skip
+
+
+class Quality(ctypes.Structure):
+    """`kakeya_quality`"""
+
+    _fields_ = [
+        ("struct_size", c_size_t), ("name", c_char * 32), ("step", c_float), ("reserved", c_uint32),
+        ("mean_kld", c_double), ("bpv", c_double),
+    ]  # fmt: skip
+
+
+class Policy(ctypes.Structure):
+    """`kakeya_policy`"""
+
+    _fields_ = [
+        ("struct_size", c_size_t), ("n_sinks", c_uint32), ("n_recent", c_uint32), ("n_raw_layers", c_size_t),
+        ("raw_layers", POINTER(c_uint32)),
+    ]  # fmt: skip
+
+
+class CodecOptions(ctypes.Structure):
+    """`kakeya_profile_codec_options`"""
+
+    _fields_ = [
+        ("struct_size", c_size_t), ("quality", c_char_p), ("step", c_float), ("bits", c_float),
+        ("max_bytes", c_size_t), ("cpu_tier", c_uint32), ("reserved", c_uint32),
+    ]  # fmt: skip
+
+
 class Failed(Exception):
     """A call returned a status other than `KAKEYA_OK`."""
 
@@ -97,7 +133,7 @@ class Library:
     def __init__(self, path):
         self.c = ctypes.CDLL(str(path))
         self.c.kakeya_version_string.restype = ctypes.c_char_p
-        for free in ("codec", "workspace", "fitter", "skeleton"):
+        for free in ("codec", "workspace", "fitter", "skeleton", "profile", "profile_builder"):
             function = getattr(self.c, f"kakeya_{free}_free")
             function.argtypes, function.restype = [c_void_p], None
 
@@ -165,11 +201,13 @@ class Codec:
     """A codec and a workspace for blocks of up to `max_rows` rows."""
 
     def __init__(self, library, segments, max_rows, skeleton=None, **params):
-        self.library = library
-        self.dims = [segment.dim for segment in segments]
         arguments = (byref(library.params(**params)), byref(library.layout(segments)))
         pointer = skeleton.pointer if skeleton else None
-        self.codec = library.created("codec", "kakeya_codec_create", *arguments, pointer)
+        codec = library.created("codec", "kakeya_codec_create", *arguments, pointer)
+        self._keep(library, codec, [segment.dim for segment in segments], max_rows)
+
+    def _keep(self, library, codec, dims, max_rows):
+        self.library, self.codec, self.dims = library, codec, dims
         rows = c_size_t(max_rows)
         self.workspace = library.created("workspace", "kakeya_workspace_create", self.codec.pointer, rows)
 
@@ -195,6 +233,22 @@ class Codec:
         handles = (self.codec.pointer, self.workspace.pointer)
         self.library.call("kakeya_decode", *handles, block, c_size_t(len(block)), byref(rows))
         return result
+
+
+class ProfileCodec(Codec):
+    """The codec of stream `stream` of a profile for a quality; `dims` are those of its segments."""
+
+    def __init__(self, library, profile, stream, quality, dims, max_rows):
+        options = CodecOptions(ctypes.sizeof(CodecOptions), quality)
+        arguments = (profile.pointer, c_size_t(stream), byref(options))
+        codec = library.created("codec", "kakeya_profile_codec", *arguments)
+        self._keep(library, codec, dims, max_rows)
+
+
+def stream_key(layers, heads, part):
+    """A `StreamKey`."""
+    layers, heads = (c_uint32 * len(layers))(*layers), (c_uint32 * len(heads))(*heads)
+    return StreamKey(ctypes.sizeof(StreamKey), len(layers), layers, len(heads), heads, part, 0)
 
 
 def fit(library, segments, data, **params):

@@ -13,6 +13,7 @@ import sys
 
 import format_checks
 import kakeya_checks
+import profile_checks
 import rdo_checks
 import turbo_checks
 from capi import Library
@@ -38,6 +39,7 @@ def main():
     train = arguments.fixture.with_name(arguments.fixture.name.replace("-test", "-train"))
     rdo_checks.coding(library, report, train, arguments.fixture)
     format_checks.decoding(library, report)
+    profile_checks.reading(library, report)
     return report.finish()
 
 

@@ -36,6 +36,10 @@ programs! {
     fixed_step
     hostile
     null_pointers
+    profile
+    profile_builder
+    profile_pointers
+    rdo
     rope
     round_trip
     row_rules

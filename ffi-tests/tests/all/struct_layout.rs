@@ -46,8 +46,8 @@ impl Layout {
 fn layout() -> Layout {
     layout! {
         kakeya_params {
-            struct_size preset distortion rate_control bits step rows_per_run max_abs_error variance_ratio max_rank
-            kmeans_k kmeans_iters max_protected seed nan_policy checksum cpu_tier reserved
+            struct_size preset distortion rate_control bits step rows_per_run max_bytes max_abs_error variance_ratio max_rank
+            kmeans_k kmeans_iters effort max_protected seed nan_policy checksum cpu_tier reserved
         }
         kakeya_segment { struct_size dim gain raw_dtype rope n_rot inv_freq }
         kakeya_layout { struct_size n_segments segments }
@@ -61,6 +61,14 @@ fn layout() -> Layout {
         }
         kakeya_fit_report {
             n_rows rank captured_variance coding_gain n_centres predicted_bpv predicted_error skeleton_bytes
+        }
+        kakeya_stream_key { struct_size n_layers layers n_heads heads part reserved }
+        kakeya_quality { struct_size name step reserved mean_kld bpv }
+        kakeya_policy { struct_size n_sinks n_recent n_raw_layers raw_layers }
+        kakeya_profile_codec_options { struct_size quality step bits max_bytes cpu_tier reserved }
+        kakeya_stream_info {
+            n_layers layers n_heads heads part preset distortion rate_control n_segments dim raw_row_bytes
+            skeleton_bytes skeleton_id step_factor needs_positions
         }
         kakeya_encode_item { struct_size rows dst dst_cap }
         kakeya_decode_item { struct_size src src_len rows }
