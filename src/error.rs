@@ -237,6 +237,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn memory_that_does_not_exist_is_an_error() {
+        let refused = |len| try_vec(len, 0_u64, "it").unwrap_err();
+        assert_eq!(refused(1 << 60), Error::OutOfMemory { what: "it", bytes: 1 << 63 });
+        assert_eq!(refused(usize::MAX), Error::OutOfMemory { what: "it", bytes: usize::MAX });
+        assert_eq!(try_vec(3, 7_u64, "it").unwrap(), [7; 3]);
+    }
+
+    #[test]
     fn panic_texts_are_cut_at_a_character() {
         assert_eq!(PanicText::new("short").to_string(), "short");
         let long = "é".repeat(60);

@@ -85,12 +85,14 @@ fn initial(rows: &[f32], weights: &[f32], d: usize, k: usize, seed: u64) -> Resu
             centres.truncate(c * d);
             break;
         }
-        let mut ticket = (stream.next_u64() >> 11) as f64 / (1_u64 << 53) as f64 * sum;
+        let ticket = (stream.next_u64() >> 11) as f64 / (1_u64 << 53) as f64 * sum;
+        // Summed as above, so that the ticket lies below the last sum, roundings and all.
+        let mut passed = 0.0;
         let drawn = left.iter().position(|&energy| {
-            ticket -= energy;
-            energy > 0.0 && ticket < 0.0
+            passed += energy;
+            ticket < passed
         });
-        let drawn = drawn.or_else(|| left.iter().rposition(|&energy| energy > 0.0)).unwrap_or(0);
+        let drawn = drawn.unwrap_or(0);
         let centre = &mut centres[c * d..(c + 1) * d];
         normalise(rows[drawn * d..(drawn + 1) * d].iter().copied().map(f64::from), centre);
         for ((left, row), &weight) in left.iter_mut().zip(rows.chunks_exact(d)).zip(weights) {
@@ -170,6 +172,21 @@ mod tests {
         let mut centres = [0.6, 0.8];
         refine(&[0.0, 0.0], &[1.0], &mut centres, &mut [0.0; 2], &mut [false]);
         assert_eq!(centres, [0.6, 0.8]);
+    }
+
+    #[test]
+    fn first_centres_are_drawn_in_proportion_to_their_energy() {
+        // Energies 0, 1 and 3, of which the last is half a weight on a row of energy 6.
+        let rows = [0.0, 0.0, 1.0, 0.0, 0.0, 6.0_f32.sqrt(), 0.0, 0.0];
+        let first = |seed| initial(&rows, &[1.0, 1.0, 0.5, 1.0], 2, 1, seed).unwrap();
+        let mut second = 0;
+        for seed in 0..4000 {
+            let centre = first(seed);
+            assert!(centre == [1.0, 0.0] || centre == [0.0, 1.0], "{centre:?}");
+            second += usize::from(centre[1] == 1.0);
+        }
+        // Four standard deviations.
+        assert!((2890..=3110).contains(&second), "{second} of 4000");
     }
 
     #[test]

@@ -3,10 +3,14 @@
 
 mod common;
 
-use common::blocks::{HEADER_BYTES, Side, codec, decode, encode, of_layout, with_views};
+use common::blocks::{
+    HEADER_BYTES, Side, codec, decode, decode_rows, encode, fit, of_layout, stepped, with_views,
+};
 use common::{largest_error, normal, relative_error};
 use kakeyaturbo::layout::{Layout, Segment};
-use kakeyaturbo::{Objective, Pairing, Preset, Rope, Rows, RowsMut, Settings, Workspace, verify};
+use kakeyaturbo::{
+    Error, NanPolicy, Objective, Pairing, Preset, Rope, Rows, RowsMut, Settings, Workspace, verify,
+};
 
 /// Codecs that differ in nothing but their seed may share a workspace, whichever it was made for.
 #[test]
@@ -34,6 +38,64 @@ fn a_workspace_takes_nothing_from_the_codec_it_was_made_for() {
         mine.decode(&mut foreign, &block, &RowsMut { n: 64, views, positions: None }).unwrap();
     });
     assert_eq!(back, decode(&mine, &block, None).unwrap());
+}
+
+/// A workspace that was made without room for runs, or for shorter ones, says so; a roomier one serves.
+#[test]
+fn runs_need_a_workspace_that_has_room_for_them() {
+    let (n, d) = (40, 16);
+    let rows = normal(n * d, 26);
+    let layout = Layout::plain(d).unwrap();
+    let skeleton = fit(&stepped(0.1), &layout, &rows, Side::default()).0;
+    let rdo = |rows_per_run| {
+        let settings = Settings { rows_per_run, ..stepped(0.1) };
+        of_layout(settings, Objective::Mse, layout.clone(), Some(skeleton.clone()))
+    };
+    let (short, long) = (rdo(8), rdo(32));
+    let block = encode(&long, &rows, Side::default()).unwrap();
+    let back = decode(&long, &block, None).unwrap();
+    let encode_in = |workspace: &mut Workspace| {
+        let mut bytes = vec![0; long.encode_bound(n).unwrap()];
+        let size = with_views(&layout, &mut rows.clone(), |views| {
+            let rows = Rows { n, views, positions: None, weights: None, protect: None };
+            long.encode(workspace, &rows, &mut bytes)
+        });
+        size.map(|size| bytes[..size].to_vec())
+    };
+    let refusal = Error::BadShape { what: "runs for this workspace", got: 32, limit: 0 };
+    for small in [&codec(Settings::default(), Objective::Mse, d), &short] {
+        let mut workspace = Workspace::new(small, n).unwrap();
+        assert_eq!(encode_in(&mut workspace), Err(refusal.clone()));
+        assert_eq!(decode_rows(&long, &mut workspace, &block, (0, n), None), Err(refusal.clone()));
+    }
+    let mut roomy = Workspace::new(&rdo(64), n).unwrap();
+    assert_eq!(encode_in(&mut roomy).unwrap(), block);
+    assert_eq!(decode_rows(&long, &mut roomy, &block, (0, n), None).unwrap(), back);
+}
+
+/// Rows that encoding stores raw, because they are protected or not finite, have no part in the skeleton.
+#[test]
+fn a_fit_leaves_out_what_is_stored_raw() {
+    let (n, d) = (600, 8);
+    let settings = Settings { nan_policy: NanPolicy::Raw, ..stepped(0.1) };
+    let layout = Layout::plain(d).unwrap();
+    let kept = normal(n * d, 27);
+    let (mut rows, mut protect, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+    let weight = |i: usize| 1.0 + (i % 3) as f32;
+    for (i, row) in kept.chunks(d).enumerate() {
+        if i % 7 == 0 {
+            rows.extend(vec![1e6; d]);
+            rows.extend(vec![f32::NAN; d]);
+            (protect.extend([1, 0]), weights.extend([5.0, 5.0]));
+        }
+        rows.extend_from_slice(row);
+        (protect.push(0), weights.push(weight(i)));
+    }
+    let mixed = Side { weights: Some(&weights), protect: Some(&protect), ..Side::default() };
+    let of_kept: Vec<f32> = (0..n).map(weight).collect();
+    let plain = fit(&settings, &layout, &kept, Side { weights: Some(&of_kept), ..Side::default() });
+    assert_eq!(plain.1.rows, n as u64);
+    assert_eq!(fit(&settings, &layout, &rows, mixed), plain);
 }
 
 /// A row of weight 0 may be anything: even the first, and however large.

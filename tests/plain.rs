@@ -5,7 +5,8 @@ mod common;
 use common::blocks::{Side, codec, decode, encode};
 use common::{clustered, normal, relative_error};
 use kakeyaturbo::{
-    Error, Fitter, InnerProduct, LInf, MSE, Objective, Params, Preset, Settings, decode_block, encode_block,
+    Error, Fitter, InnerProduct, LInf, MSE, Objective, Params, Preset, RateControl, Settings, decode_block,
+    encode_block,
 };
 
 fn params(settings: Settings) -> Params {
@@ -39,6 +40,15 @@ fn shapes_that_do_not_fit_are_refused() {
     let holed = [0.0, f32::NAN, 0.0, 0.0];
     let refused = encode_block::<MSE>(&holed, &[1.0; 2], 2, &Params::default()).unwrap_err();
     assert_eq!(refused, Error::NotFinite { row: 0 });
+}
+
+/// Its blocks share a skeleton, so one block alone cannot bring its own.
+#[test]
+fn rdo_is_not_offered() {
+    let settings =
+        Settings { preset: Preset::Rdo, rate_control: RateControl::Step, step: 0.1, ..Settings::default() };
+    let refused = encode_block::<MSE>(&normal(12, 4), &[1.0; 3], 4, &params(settings)).unwrap_err();
+    assert!(matches!(refused, Error::Unsupported { what: "rdo without a skeleton", .. }), "{refused}");
 }
 
 #[test]

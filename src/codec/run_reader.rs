@@ -75,9 +75,7 @@ impl<'a> RunReader<'a> {
             self.next += 1;
             if self.next.is_multiple_of(per_run) || self.next == self.header.n_rows as usize {
                 // The whole run was read: its end must be what the encoder began with.
-                if let Some((decoder, _)) = self.run.take() {
-                    decoder.finish()?;
-                }
+                self.run.take().map_or(Ok(()), |(decoder, _)| decoder.finish())?;
             }
         }
         Ok(())

@@ -1,12 +1,14 @@
-//! `cargo xtask coverage`: which lines of `src/` the tests reach.
+//! `cargo xtask coverage`: which lines and functions of `src/` the tests reach.
 //!
 //! Counted are the Rust tests of the package and the C programs of `ffi-tests` that check the contract of the C
 //! API. Test modules inside `src/` do not count. Lines named in `xtask/coverage-exempt.toml` are left out and
-//! listed with their reasons.
+//! listed with their reasons. A closure is a function too; a function that is compiled several times, for types
+//! or for CPU tiers, is reached where any instance of it is.
 
 use std::collections::BTreeMap;
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -22,23 +24,28 @@ const REQUIRED: f64 = 99.0;
 
 const EXEMPTIONS: &str = "xtask/coverage-exempt.toml";
 
-/// How often each line of a file that holds code ran, by line number from 1.
-type Lines = BTreeMap<usize, u64>;
+/// How often what a file holds ran.
+#[derive(Default)]
+struct Counts {
+    /// Each line with code, by its number from 1.
+    lines: BTreeMap<usize, u64>,
+    /// Each function, by its first line and its name.
+    functions: BTreeMap<(usize, String), u64>,
+}
 
-/// Measures, prints a table, the lines that were not reached, and the total as the last line.
+/// Measures, prints a table, what was not reached, and the total as the last line.
 ///
 /// # Errors
-/// When a tool is missing and cannot be installed, a test fails, an exemption does not fit its file, or the
-/// total is below [`REQUIRED`].
+/// When a tool is missing and cannot be installed, a test fails, an exemption does not fit its file, the share
+/// of lines is below [`REQUIRED`], or a function was not reached.
 pub fn run() -> Result<()> {
     let workspace = Workspace::load()?;
     let lcov = measure(&workspace)?;
     let mut files = parse(&lcov, &workspace.root)?;
     ensure!(!files.is_empty(), "the report has no file of src/");
     let sources = Sources::load(&workspace.root, files.keys())?;
-    for (file, lines) in &mut files {
-        let tests = test_module(sources.lines(file));
-        lines.retain(|line, _| !tests.contains(line));
+    for (file, counts) in &mut files {
+        counts.leave_out(&test_module(sources.lines(file))?);
     }
     let exempt = exempt(&workspace.root, &mut files, &sources)?;
 
@@ -47,11 +54,14 @@ pub fn run() -> Result<()> {
     for line in exempt {
         println!("{line}");
     }
-    let (total, missed) =
-        files.values().map(count).fold((0, 0), |sum, file| (sum.0 + file.0, sum.1 + file.1));
+    let sum = |(total, missed): (usize, usize), file: (usize, usize)| (total + file.0, missed + file.1);
+    let (functions, never) = files.values().map(|file| count(&file.functions)).fold((0, 0), sum);
+    println!("functions {} of {functions}", functions - never);
+    let (total, missed) = files.values().map(|file| count(&file.lines)).fold((0, 0), sum);
     let percent = percent(total, missed);
     println!("lines {percent:.2} %");
     ensure!(percent >= REQUIRED, "the tests must reach {REQUIRED:.2} % of the lines of src/");
+    ensure!(never == 0, "the tests must reach every function of src/");
     Ok(())
 }
 
@@ -79,6 +89,8 @@ fn measure(workspace: &Workspace) -> Result<String> {
         "--",
         "contract",
         "version",
+        // The same programs once more.
+        "--skip=sanitizers",
     ]))?;
     let report = folder.join("rust.lcov");
     show(llvm_cov(&["report", "--lcov", "--output-path"]).arg(&report))?;
@@ -93,7 +105,7 @@ fn measure(workspace: &Workspace) -> Result<String> {
     let mut export = command(&llvm.cov, ["export", "--format=lcov", "--instr-profile"]);
     let library = format!("{DLL_PREFIX}kakeyaturbo{DLL_SUFFIX}");
     export.arg(profile).arg(folder.join("package/lib").join(library));
-    Ok(rust + &read(&mut export)?)
+    Ok(format!("{rust}\n{}", read(&mut export)?))
 }
 
 /// The tools of the compiler's own LLVM version.
@@ -124,26 +136,68 @@ impl LlvmTools {
     }
 }
 
-/// The line counts of the files below `root/src`, by path relative to `root`.
-fn parse(lcov: &str, root: &Path) -> Result<BTreeMap<PathBuf, Lines>> {
-    let mut files: BTreeMap<PathBuf, Lines> = BTreeMap::new();
-    let mut file: Option<PathBuf> = None;
+impl Counts {
+    /// Adds a record of a report in lcov's format, if it is one that counts. `starts` are the first lines of the
+    /// file's functions, by symbol.
+    fn add<'a>(&mut self, record: &'a str, starts: &mut BTreeMap<&'a str, usize>) -> Option<()> {
+        if let Some((line, runs)) = record.strip_prefix("DA:").and_then(|data| data.split_once(',')) {
+            *self.lines.entry(line.parse().ok()?).or_default() += runs.parse::<u64>().ok()?;
+        } else if let Some((line, symbol)) = record.strip_prefix("FN:").and_then(|data| data.split_once(','))
+        {
+            starts.insert(symbol, line.parse().ok()?);
+        } else if let Some((runs, symbol)) =
+            record.strip_prefix("FNDA:").and_then(|data| data.split_once(','))
+        {
+            let key = (*starts.get(symbol)?, function_name(symbol));
+            *self.functions.entry(key).or_default() += runs.parse::<u64>().ok()?;
+        }
+        Some(())
+    }
+
+    /// Takes out the lines of a range and the functions that start in it.
+    fn leave_out(&mut self, range: &Range<usize>) {
+        self.lines.retain(|line, _| !range.contains(line));
+        self.functions.retain(|(line, _), _| !range.contains(line));
+    }
+}
+
+/// The counts of the files below `root/src`, by path relative to `root`.
+fn parse(lcov: &str, root: &Path) -> Result<BTreeMap<PathBuf, Counts>> {
+    let mut files: BTreeMap<PathBuf, Counts> = BTreeMap::new();
+    let (mut file, mut starts) = (None, BTreeMap::new());
     for record in lcov.lines() {
         if let Some(path) = record.strip_prefix("SF:") {
-            // The library that CMake builds names its sources by their place in the project.
-            let path = Path::new(path);
-            let path = path.strip_prefix(root).or_else(|_| path.strip_prefix("kakeyaturbo")).ok();
-            file = path.filter(|path| path.starts_with("src")).map(Path::to_path_buf);
-        } else if let (Some(data), Some(file)) = (record.strip_prefix("DA:"), &file) {
-            let mut fields = data.split(',');
-            let mut number = || fields.next()?.parse::<u64>().ok();
-            let (Some(line), Some(runs)) = (number(), number()) else {
-                bail!("a record of the report: {record}")
-            };
-            *files.entry(file.clone()).or_default().entry(usize::try_from(line)?).or_default() += runs;
+            // The library that CMake builds names the project, and once more in front the folder it was built
+            // in, by the name of the project.
+            let path = Path::new(path).strip_prefix(root).unwrap_or(Path::new(path));
+            let path: PathBuf =
+                path.components().skip_while(|part| part.as_os_str() == "kakeyaturbo").collect();
+            file = Some(path).filter(|path| path.starts_with("src"));
+            starts.clear();
+        } else if let Some(file) = &file {
+            let counts = files.entry(file.clone()).or_default();
+            counts.add(record, &mut starts).with_context(|| format!("a record of the report: {record}"))?;
         }
     }
     Ok(files)
+}
+
+/// The name of a function without what differs between its instances: types, and the numbers of closures, since
+/// `dispatch!` repeats one for every CPU tier. `::run::{closure}` in a method, the whole path of a free function.
+fn function_name(symbol: &str) -> String {
+    let (mut name, mut depth, mut last) = (String::new(), 0_usize, ' ');
+    for c in format!("{:#}", rustc_demangle::demangle(symbol)).chars() {
+        match c {
+            '<' => depth += 1,
+            // Not the arrow of a function type.
+            '>' if last != '-' => depth = depth.saturating_sub(1),
+            '#' | '0'..='9' if name.rfind('{') > name.rfind('}') => {}
+            _ if depth == 0 => name.push(c),
+            _ => {}
+        }
+        last = c;
+    }
+    name
 }
 
 /// The source text of the files of the report.
@@ -164,10 +218,12 @@ impl Sources {
     }
 }
 
-/// The line numbers of the `#[cfg(test)]` item of a file, which by the project's custom is its last.
-fn test_module(lines: &[String]) -> std::ops::RangeInclusive<usize> {
-    let start = lines.iter().position(|line| line == "#[cfg(test)]").unwrap_or(lines.len());
-    start + 1..=lines.len()
+/// The lines of the test module of a file, which by the project's custom is its last item.
+fn test_module(lines: &[String]) -> Result<Range<usize>> {
+    let Some(start) = lines.iter().position(|line| line == "#[cfg(test)]") else { return Ok(0..0) };
+    let ends = lines[start..].iter().filter(|line| *line == "}").count();
+    ensure!(ends == 1, "what follows `#[cfg(test)]` in line {} is not one last item", start + 1);
+    Ok(start + 1..lines.len() + 1)
 }
 
 #[derive(Deserialize)]
@@ -192,7 +248,7 @@ fn one() -> usize {
 }
 
 /// Takes the exempt lines out of `files` and returns a line of text about each exemption.
-fn exempt(root: &Path, files: &mut BTreeMap<PathBuf, Lines>, sources: &Sources) -> Result<Vec<String>> {
+fn exempt(root: &Path, files: &mut BTreeMap<PathBuf, Counts>, sources: &Sources) -> Result<Vec<String>> {
     let text =
         fs::read_to_string(root.join(EXEMPTIONS)).with_context(|| format!("cannot read {EXEMPTIONS}"))?;
     let Exemptions { exempt } = toml::from_str(&text).with_context(|| format!("cannot read {EXEMPTIONS}"))?;
@@ -207,17 +263,17 @@ fn exempt(root: &Path, files: &mut BTreeMap<PathBuf, Lines>, sources: &Sources) 
         let range = first..first + lines;
         let counts =
             files.get_mut(&file).with_context(|| format!("{EXEMPTIONS}: no code in {}", file.display()))?;
-        let missed = range.clone().filter(|line| counts.get(line) == Some(&0)).count();
-        counts.retain(|line, _| !range.contains(line));
+        let missed = range.clone().filter(|line| counts.lines.get(line) == Some(&0)).count();
+        counts.leave_out(&range);
         let needless = if missed == 0 { " (all reached here)" } else { "" };
         report.push(format!("exempt {}:{first}+{lines}{needless}: {reason}", file.display()));
     }
     Ok(report)
 }
 
-/// How many lines a file has, and how many never ran.
-fn count(lines: &Lines) -> (usize, usize) {
-    (lines.len(), lines.values().filter(|&&runs| runs == 0).count())
+/// How many lines or functions a file has, and how many never ran.
+fn count<K>(runs: &BTreeMap<K, u64>) -> (usize, usize) {
+    (runs.len(), runs.values().filter(|&&runs| runs == 0).count())
 }
 
 /// The share of lines that ran, cut (not rounded) to hundredths, so that 99.00 means 99.00.
@@ -226,20 +282,29 @@ fn percent(total: usize, missed: usize) -> f64 {
     ((total - missed) as f64 / total.max(1) as f64 * 10_000.0).floor() / 100.0
 }
 
-fn print_table(files: &BTreeMap<PathBuf, Lines>) {
-    println!("\n{:<40} {:>7} {:>7} {:>8}", "file", "lines", "missed", "reached");
-    for (file, lines) in files {
-        let (total, missed) = count(lines);
-        println!("{:<40} {total:>7} {missed:>7} {:>6.2} %", file.display(), percent(total, missed));
+fn print_table(files: &BTreeMap<PathBuf, Counts>) {
+    println!(
+        "\n{:<40} {:>7} {:>7} {:>8} {:>10} {:>7}",
+        "file", "lines", "missed", "reached", "functions", "missed"
+    );
+    for (file, counts) in files {
+        let ((total, missed), (functions, never)) = (count(&counts.lines), count(&counts.functions));
+        let percent = percent(total, missed);
+        println!("{:<40} {total:>7} {missed:>7} {percent:>6.2} % {functions:>10} {never:>7}", file.display());
     }
     println!();
 }
 
-fn print_uncovered(files: &BTreeMap<PathBuf, Lines>, sources: &Sources) {
-    for (file, lines) in files {
-        for line in lines.iter().filter(|(_, runs)| **runs == 0).map(|(line, _)| *line) {
+fn print_uncovered(files: &BTreeMap<PathBuf, Counts>, sources: &Sources) {
+    for (file, counts) in files {
+        for line in counts.lines.iter().filter(|(_, runs)| **runs == 0).map(|(line, _)| *line) {
             let text = sources.lines(file).get(line - 1).map_or("", |text| text.trim());
             println!("missed {}:{line}: {text}", file.display());
+        }
+        for (line, name) in
+            counts.functions.iter().filter(|(_, runs)| **runs == 0).map(|(function, _)| function)
+        {
+            println!("missed {}:{line}: the function {name}", file.display());
         }
     }
 }

@@ -113,6 +113,9 @@ static void numbers_out_of_range(void) {
     f.params.max_abs_error = 0.5f;
     CHECK_STATUS(KAKEYA_ERR_BAD_PARAM, create(&f));
     f.params.max_abs_error = 0.0f;
+    f.params.reserved = 1;
+    CHECK_STATUS(KAKEYA_ERR_BAD_PARAM, create(&f));
+    f.params.reserved = 0;
     f.segment.dim = 0;
     CHECK_STATUS(KAKEYA_ERR_BAD_SHAPE, create(&f));
     f.segment.dim = 4097;

@@ -37,6 +37,15 @@ int main(void) {
     CHECK_STATUS(KAKEYA_ERR_BAD_SHAPE, encode_in(&wide, narrow.workspace, x, ROWS));
     CHECK_STATUS(KAKEYA_ERR_BAD_SHAPE, encode_in(&fitting, narrow.workspace, x, ROWS));
     CHECK_STATUS(KAKEYA_ERR_BAD_SHAPE, encode_in(&narrow, narrow.workspace, x, ROWS + 1));
+
+    /* More memory than there can be, and more bytes than can be counted. */
+    kakeya_workspace *none = NULL;
+    size_t size = 0;
+    CHECK_STATUS(KAKEYA_ERR_OUT_OF_MEMORY, kakeya_workspace_create(fitting.codec, SIZE_MAX / 256, &none));
+    CHECK_STATUS(KAKEYA_ERR_BAD_SHAPE, kakeya_workspace_create(fitting.codec, SIZE_MAX, &none));
+    CHECK_STATUS(KAKEYA_ERR_BAD_SHAPE, kakeya_workspace_size(fitting.codec, SIZE_MAX, &size));
+    CHECK(none == NULL && size == 0);
+
     /* A refusal leaves it as good as before. */
     CHECK_OK(encode_in(&narrow, narrow.workspace, x, ROWS));
 

@@ -33,6 +33,7 @@ programs! {
     batch
     decode_rows
     enums
+    fixed_step
     hostile
     null_pointers
     profile
