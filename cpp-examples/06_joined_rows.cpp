@@ -111,8 +111,31 @@ void code(const kakeya::Codec& codec, const Document& original, Outcome& outcome
     outcome.tensors += decoded.size();
 }
 
+struct Setting {
+    std::string name;
+    kakeya::Params params;
+    Outcome outcome;
+};
+
+/** Steps, plain and with the trellis, and bits by component at a fixed rate. */
+std::vector<Setting> rdo_settings() {
+    std::vector<Setting> settings;
+    const auto add = [&](const char* format, double value, const kakeya::Params& params) {
+        char name[32];
+        std::snprintf(name, sizeof name, format, value);
+        settings.push_back({name, params, Outcome{}});
+    };
+    const auto rdo = [] { return kakeya::Params().preset(kakeya::Preset::rdo).kmeans(0); };
+    for (float step : {0.3F, 0.5F, 0.7F, 1.0F}) add("step %.1f", static_cast<double>(step), rdo().step(step));
+    for (float step : {0.4F, 0.6F, 0.9F}) {
+        add("step %.1f, effort 1", static_cast<double>(step), rdo().step(step).effort(1));
+    }
+    for (double bits : {1.0, 2.0}) add("%.0f bits fixed", bits, rdo().bits(bits));
+    return settings;
+}
+
 void print(const char* preset, const std::string& rows, const std::string& setting, const Outcome& outcome) {
-    std::printf("%-7s %-9s %-9s %7.3f %6.2f %9.5f\n", preset, rows.c_str(), setting.c_str(), outcome.bpv(),
+    std::printf("%-7s %-9s %-18s %7.3f %6.2f %9.5f\n", preset, rows.c_str(), setting.c_str(), outcome.bpv(),
                 16 / outcome.bpv(), outcome.error());
 }
 
@@ -128,7 +151,7 @@ int main(int argc, char** argv) try {
     CLI11_PARSE(app, argc, argv);
     const SafeTensors fit(fit_file), coded(code_file);
     const std::vector<int> all = {0, 1, 2, 14, 15, 16};
-    std::printf("%-7s %-9s %-9s %7s %6s %9s\n", "preset", "rows", "setting", "bpv", "ratio", "error");
+    std::printf("%-7s %-9s %-18s %7s %6s %9s\n", "preset", "rows", "setting", "bpv", "ratio", "error");
 
     Outcome turbo;
     for (int layer : all) {
@@ -154,20 +177,22 @@ int main(int argc, char** argv) try {
     bool smaller = false;
     using Groups = std::vector<std::vector<int>>;
     for (const Groups& groups : {Groups{{0}, {1}, {2}, {14}, {15}, {16}}, Groups{{0, 1, 2}, {14, 15, 16}}}) {
-        for (float step : {0.3F, 0.5F, 0.7F, 1.0F}) {
-            Outcome rdo;
-            for (const std::vector<int>& layers : groups) {
-                const kakeya::Params params = kakeya::Params().preset(kakeya::Preset::rdo).step(step);
-                const Document known = document(fit, layers);
-                const kakeya::Layout layout = layout_of(known, rope_base);
-                auto fitter = kakeya::Fitter::create(params, layout).value();
-                fitter.add_rows(rows_of(known)).value();
-                const kakeya::Fit fitted = fitter.finish().value();
-                code(kakeya::Codec::create(params, layout, &fitted.skeleton).value(), document(coded, layers), rdo);
+        std::vector<Setting> settings = rdo_settings();
+        for (const std::vector<int>& layers : groups) {
+            // One skeleton serves every setting.
+            const Document known = document(fit, layers);
+            const kakeya::Layout layout = layout_of(known, rope_base);
+            auto fitter = kakeya::Fitter::create(settings.front().params, layout).value();
+            fitter.add_rows(rows_of(known)).value();
+            const kakeya::Fit fitted = fitter.finish().value();
+            for (Setting& setting : settings) {
+                const auto codec = kakeya::Codec::create(setting.params, layout, &fitted.skeleton).value();
+                code(codec, document(coded, layers), setting.outcome);
             }
-            char setting[16];
-            std::snprintf(setting, sizeof setting, "step %.1f", static_cast<double>(step));
-            print("rdo", groups.size() == all.size() ? "layer" : "3 layers", setting, rdo);
+        }
+        for (const Setting& setting : settings) {
+            const Outcome& rdo = setting.outcome;
+            print("rdo", groups.size() == all.size() ? "layer" : "3 layers", setting.name, rdo);
             smaller = smaller || (rdo.error() <= turbo.error() && rdo.bpv() < 0.5 * turbo.bpv());
         }
     }

@@ -5,6 +5,7 @@
 //! of `C` in descending order of their eigenvalues, each with its largest component positive.
 
 use crate::error::{Error, Result, try_vec};
+use crate::skeleton::Roots;
 use nalgebra::{DMatrix, SymmetricEigen};
 
 /// Rows that enter the covariance in one matrix product.
@@ -88,13 +89,30 @@ impl Moments {
 
     /// Mean and axes of the rows added so far. Without any weight, the mean is 0 and there is no variance.
     pub fn axes(&self) -> Result<Axes> {
+        let (mean, covariance) = self.covariance();
+        let (variances, vectors) = eigen(covariance, eigen_limit(self.origin.len()))?;
+        Ok(Axes { mean, variances, vectors })
+    }
+
+    /// The axes of the rows after a transform by `root`, a symmetric matrix, and by its inverse back to where rows
+    /// are: a basis of directions whose coefficients are uncorrelated, and orthonormal only under the metric
+    /// `root²`.
+    pub fn axes_under(&self, Roots { root, inverse }: &Roots) -> Result<Axes> {
+        let (mean, covariance) = self.covariance();
+        let d = self.origin.len();
+        let (variances, vectors) = eigen(root * covariance * root, eigen_limit(d))?;
+        // The axes are rows; column-major they are columns, which the inverse root turns.
+        let turned = inverse * DMatrix::from_vec(d, d, vectors);
+        Ok(Axes { mean, variances, vectors: turned.as_slice().to_vec() })
+    }
+
+    fn covariance(&self) -> (Vec<f64>, DMatrix<f64>) {
         let d = self.origin.len();
         let weight = if self.weight > 0.0 { self.weight } else { 1.0 };
         let shift: Vec<f64> = self.sum.iter().map(|sum| sum / weight).collect();
         let mean = self.origin.iter().zip(&shift).map(|(origin, shift)| origin + shift).collect();
         let covariance = DMatrix::from_fn(d, d, |i, j| self.scatter[(i, j)] / weight - shift[i] * shift[j]);
-        let (variances, vectors) = eigen(covariance, eigen_limit(d))?;
-        Ok(Axes { mean, variances, vectors })
+        (mean, covariance)
     }
 }
 
@@ -145,7 +163,7 @@ fn first_weighted<'a>(rows: &'a [f32], weights: &[f32], d: usize) -> &'a [f32] {
 }
 
 /// Sweeps after which a symmetric matrix of size `d` counts as not converging: far more than any takes.
-fn eigen_limit(d: usize) -> usize {
+pub(crate) fn eigen_limit(d: usize) -> usize {
     30 * d + 100
 }
 

@@ -6,10 +6,15 @@
 
 mod common;
 
-use common::blocks::{FLAG_RAW, OBJECTIVES, Side, bits, codec, decode, encode, fit, shared, stepped};
+use common::blocks::{
+    FLAG_RAW, OBJECTIVES, Side, bits, codec, decode, encode, fit, shared, stepped, with_views,
+};
 use common::{clustered, normal};
 use kakeyaturbo::layout::Layout;
-use kakeyaturbo::{Codec, FORMAT_VERSION, Fitter, Objective, Params, Preset, Settings, Skeleton, verify};
+use kakeyaturbo::{
+    Codec, FORMAT_VERSION, Fitter, Objective, Params, Preset, RateControl, Rows, Settings, Skeleton,
+    StreamFitter, verify,
+};
 use std::path::{Path, PathBuf};
 
 /// Flag of a block in which weights changed the steps of rows.
@@ -168,7 +173,17 @@ fn blocks_at_a_fixed_step_decode_to_the_stored_bits() {
         stepped_case("rdo-weights", 0.5, falling(20, 34)),
         stepped_case("rdo-protected", 0.5, falling(20, 35)),
         stepped_case("rdo-raw-block", 1e-7, falling(5, 36)),
+        stepped_case("rdo-trellis", 0.5, falling(23, 37)),
+        stepped_case("rdo-trellis-fine", 0.01, falling(7, 38)),
+        stepped_case("rdo-max-bytes", 1.0, falling(23, 39)),
+        stepped_case("rdo-bits", 1.0, falling(11, 40)),
     ];
+    cases[7].settings.effort = 1;
+    cases[8].settings.effort = 1;
+    let settings = &mut cases[9].settings;
+    (settings.rate_control, settings.step, settings.max_bytes) = (RateControl::MaxBytes, 0.0, 300);
+    let settings = &mut cases[10].settings;
+    (settings.rate_control, settings.step, settings.bits) = (RateControl::Bits, 0.0, 2.3);
     cases[4].weights = Some((0..20).map(|i| (i % 6) as f32).collect());
     cases[5].protect = &[0, 6, 7, 19];
     let skeleton = Skeleton::load(&read("falling.kks")).unwrap();
@@ -182,6 +197,26 @@ fn blocks_at_a_fixed_step_decode_to_the_stored_bits() {
     let settings = Settings { kmeans_k: 3, ..case.settings.clone() };
     check(&shared(settings, Objective::LInf, skeleton), "rdo-centres-linf", &case);
     stepped_header_fields();
+}
+
+/// A skeleton whose transform follows a query metric, and a block of its own.
+#[test]
+fn a_metric_decodes_to_the_stored_bits() {
+    if updating() {
+        let mut fitter =
+            StreamFitter::new(&Params::new(stepped(0.5)).unwrap(), Layout::plain(19).unwrap()).unwrap();
+        with_views(&Layout::plain(19).unwrap(), &mut falling(200, 41), |views| {
+            fitter.add(&Rows { n: 200, views, positions: None, weights: None, protect: None }).unwrap();
+        });
+        let mut queries = normal(100 * 19, 42);
+        queries.chunks_exact_mut(19).for_each(|query| query[..5].iter_mut().for_each(|x| *x *= 3.0));
+        fitter.add_queries(0, &queries, None).unwrap();
+        save("metric.kks", &fitter.finish().unwrap().0);
+    }
+    let skeleton = Skeleton::load(&read("metric.kks")).unwrap();
+    assert!(skeleton.has_metric());
+    let case = stepped_case("rdo-metric", 0.5, falling(23, 43));
+    check(&shared(case.settings.clone(), Objective::InnerProduct, skeleton), "rdo-metric-ip", &case);
 }
 
 fn save(name: &str, skeleton: &Skeleton) {
@@ -213,8 +248,13 @@ fn header_fields() {
     assert_eq!(field(52, 4), 0);
 }
 
-/// The same for a block with runs, and for one that is raw.
+/// The same for a block with runs, for one whose components have bits of their own, and for one that is raw.
 fn stepped_header_fields() {
+    let block = read("rdo-bits-mse.kkb");
+    // Preset, distortion, flags (checksum, bits by component), bits; rank, centres, ⌊2.3 · 19⌋ bits a row.
+    assert_eq!(block[6..10], [2, 0, 1 + 64, 0]);
+    assert_eq!([10, 20, 22].map(|at| field(&block, at, 2)), [19, 0, 43]);
+    assert_eq!((field(&block, 40, 8), block.len()), (92 + 22 + 60, 92 + 22 + 60));
     let block = read("rdo-weights-mse.kkb");
     // Preset, distortion, flags (checksum, runs, weights), bits; rank, centres, rows per run.
     assert_eq!(block[6..10], [2, 0, 1 + 8 + 16, 0]);

@@ -3,22 +3,23 @@
 //! `UPDATE_TABLES=1 cargo test --test rate_tables` writes it anew, after the tables were trained again.
 
 use kakeyaturbo::rans::FREQ_BITS;
-use kakeyaturbo::rate::{BINS, Bin, FIRST_BIN, Model, OFFSET_SIZES, OFFSET_UNIT, WIDEST, offset};
+use kakeyaturbo::rate::{BINS, Bin, FIRST_BIN, Model, OFFSET_SIZES, OFFSET_UNIT, Shape, WIDEST};
 use std::fmt::Write as _;
 
-/// Frequencies of the magnitudes up to that of the escape, found through what the values cost.
-fn frequencies(model: &Model, bin: Bin) -> Vec<u32> {
+/// Frequencies of the magnitudes up to that of the escape, found through what the values cost. `set` is the quantiser
+/// of the model, 0 or 1.
+fn frequencies(model: &Model, set: usize, bin: Bin) -> Vec<u32> {
     let range = 1 << FREQ_BITS;
     let freq = |value: i32, extra: f32| {
-        let bits = model.cost(0, bin, value) - extra;
-        assert_eq!(bits, model.cost(0, bin, -value) - extra, "{value} and its negative in {bin:?}");
+        let bits = model.cost(set, bin, value) - extra;
+        assert_eq!(bits, model.cost(set, bin, -value) - extra, "{value} and its negative in {bin:?}");
         (FREQ_BITS as f32 - bits).exp2().round() as u32
     };
     let (mut found, mut left) = (vec![freq(0, 0.0)], range - freq(0, 0.0));
     for value in 1..=WIDEST {
         // The last one is escaped by one bit, the value beyond it by three; and the frequencies add up.
         let last = freq(value, 1.0);
-        if 2 * last == left && model.cost(0, bin, value + 1) == model.cost(0, bin, value) + 2.0 {
+        if 2 * last == left && model.cost(set, bin, value + 1) == model.cost(set, bin, value) + 2.0 {
             found.push(last);
             return found;
         }
@@ -30,19 +31,27 @@ fn frequencies(model: &Model, bin: Bin) -> Vec<u32> {
 
 #[test]
 fn documented_tables_are_those_of_the_rate_model() {
-    let model = Model::new(false).unwrap();
-    let mut expected = String::from("table\tbin\tescape");
+    let mut expected = String::from("shape\tquantiser\ttable\tbin\tescape");
     (1..=OFFSET_SIZES).for_each(|size| write!(expected, "\toffset{size}").unwrap());
     (0..=WIDEST).for_each(|size| write!(expected, "\tfreq{size}").unwrap());
-    for table in 0..BINS {
-        let bin = Bin { table, shift: 0 };
-        let mut found = frequencies(&model, bin);
-        write!(expected, "\n{table}\t{}\t{}", FIRST_BIN + table as i32, found.len() - 1).unwrap();
-        for size in 1..=OFFSET_SIZES as i32 {
-            write!(expected, "\t{}", offset(bin, size) / OFFSET_UNIT).unwrap();
+    for (number, shape) in [Shape::Real, Shape::Normal].into_iter().enumerate() {
+        let [plain, trellis] = [false, true].map(|trellis| Model::new(shape, trellis).unwrap());
+        for (quantiser, (model, set)) in [(&plain, 0), (&trellis, 0), (&trellis, 1)].into_iter().enumerate() {
+            for table in 0..BINS {
+                let bin = Bin { table, shift: 0 };
+                let mut found = frequencies(model, set, bin);
+                let quarters = FIRST_BIN + table as i32;
+                write!(expected, "\n{number}\t{quantiser}\t{table}\t{quarters}\t{}", found.len() - 1)
+                    .unwrap();
+                for size in 1..=OFFSET_SIZES as i32 {
+                    // The points of a trellis have none.
+                    let offset = if quantiser == 0 { model.offset(bin, size) / OFFSET_UNIT } else { 0.0 };
+                    write!(expected, "\t{offset}").unwrap();
+                }
+                found.resize(WIDEST as usize + 1, 0);
+                found.iter().for_each(|freq| write!(expected, "\t{freq}").unwrap());
+            }
         }
-        found.resize(WIDEST as usize + 1, 0);
-        found.iter().for_each(|freq| write!(expected, "\t{freq}").unwrap());
     }
     expected.push('\n');
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/rate-tables.tsv");

@@ -97,6 +97,15 @@ public:
         return Status::of(kakeya_fitter_add_rows(handle_.get(), &raw_rows));
     }
 
+    /**
+     * Adds `n` queries that will meet the rows of a segment: before RoPE, asked from `positions` (not below 0), or as
+     * they are without. The skeleton then puts its error where they look least.
+     */
+    Status add_queries(std::size_t segment, const View& queries, std::size_t n, const std::int32_t* positions = nullptr) {
+        const kakeya_view view = queries.raw();
+        return Status::of(kakeya_fitter_add_queries(handle_.get(), segment, &view, n, positions));
+    }
+
     [[nodiscard]] Result<Fit> finish() {
         kakeya_fit_report report{};
         kakeya_skeleton* made = nullptr;

@@ -47,7 +47,7 @@ pub(crate) struct RowCode {
 pub(crate) struct RowError {
     /// `‖x‖²`.
     pub energy: f64,
-    /// `‖x − x̂‖²`.
+    /// `‖x − x̂‖²`; both under the query metric if there is one.
     pub squared: f64,
     /// `max |x − x̂|` in units of the tensors, whatever the positions: of a pair that a rotary embedding turns,
     /// the length of its error. Only measured where it is minimised.
@@ -58,7 +58,7 @@ pub(crate) struct RowError {
 #[derive(Debug)]
 pub(crate) struct Scratch {
     /// `[dim]`
-    deviation: Vec<f32>,
+    pub deviation: Vec<f32>,
     /// Coefficients, then the rotated residual, `[rank]`.
     pub z: Vec<f32>,
     /// Reconstruction points, `[rank]`.
@@ -179,14 +179,14 @@ impl Kernel<'_> {
             return (code, RowError { energy, squared, absolute: 0.0 });
         }
         self.decode(code, symbols, &mut scratch.q, &mut scratch.back);
-        let mut error = self.measure::<R>(x, &scratch.back);
+        let mut error = self.measure::<R>(x, &scratch.back, &mut scratch.deviation);
         if R::NORM_MODE == NormMode::Search && rms > 0.0 {
             for step in SEARCH {
                 let trial = &mut scratch.trial[..rank];
                 let scale = self.quantize(z, rms * (step as f32 / 16.0).exp2(), unit, white, trial);
                 let other = RowCode { scale, ..code };
                 self.decode(other, trial, &mut scratch.q, &mut scratch.back);
-                let off = self.measure::<R>(x, &scratch.back);
+                let off = self.measure::<R>(x, &scratch.back, &mut scratch.deviation);
                 if off.absolute < error.absolute {
                     (code, error) = (other, off);
                     symbols.copy_from_slice(trial);
@@ -231,9 +231,10 @@ impl Kernel<'_> {
         self.synthesise(code, q, unit, x);
     }
 
-    /// What a decoded row is off by.
+    /// What a decoded row is off by, under the query metric if there is one and the distortion is the inner product.
+    /// `deviation` is scratch for a row.
     #[inline(always)]
-    pub fn measure<R: Distortion>(&self, x: &[f32], back: &[f32]) -> RowError {
+    pub fn measure<R: Distortion>(&self, x: &[f32], back: &[f32], deviation: &mut [f32]) -> RowError {
         let mut sums = [[0.0_f64; 8]; 2];
         for (x, back) in x.chunks(8).zip(back.chunks(8)) {
             for (lane, (&x, &back)) in x.iter().zip(back).enumerate() {
@@ -242,9 +243,28 @@ impl Kernel<'_> {
                 sums[1][lane] += off * off;
             }
         }
-        let [energy, squared] = sums.map(|lanes| lanes.iter().sum());
+        let [mut energy, mut squared] = sums.map(|lanes| lanes.iter().sum());
+        if R::NORM_MODE == NormMode::Unbiased && self.skeleton.has_metric() {
+            let off = x.iter().zip(back).map(|(x, back)| f64::from(*x) - f64::from(*back));
+            energy = self.in_metric(x.iter().map(|x| f64::from(*x)), deviation);
+            squared = self.in_metric(off, deviation);
+        }
         let absolute = if R::NORM_MODE == NormMode::Search { self.worst(x, back) } else { 0.0 };
         RowError { energy, squared, absolute }
+    }
+
+    /// Squared length under the skeleton's metric; `scratch` has room for a row.
+    #[inline(always)]
+    fn in_metric(&self, values: impl Iterator<Item = f64> + Clone, scratch: &mut [f32]) -> f64 {
+        // In units of the largest value, so that squares stay in range.
+        let unit = values.clone().fold(0.0, |peak: f64, x| peak.max(x.abs()));
+        if unit == 0.0 {
+            return 0.0;
+        }
+        scratch.iter_mut().zip(values).for_each(|(out, x)| *out = (x / unit) as f32);
+        let along = |axis: &[f32]| f64::from(dot(axis, scratch)).powi(2);
+        let axes = self.skeleton.transform().chunks_exact(self.skeleton.dim());
+        axes.map(along).sum::<f64>() * unit * unit
     }
 
     #[inline(always)]

@@ -235,7 +235,7 @@ impl<V: Views + ?Sized, S: Fn(usize) -> i8> Pass<'_, V, &S> {
         step.gain = self.quantizer.gain(z, unit, whiten, &mut scratch.q);
         self.quantizer.quantize(z, unit, *step, values, stages)?;
         self.kernel.decode_stepped(self.quantizer, *step, code, values, &mut scratch.q, &mut scratch.back);
-        Some((code, self.kernel.measure::<R>(x, &scratch.back)))
+        Some((code, self.kernel.measure::<R>(x, &scratch.back, &mut scratch.deviation)))
     }
 
     /// Whether a row misses the bound that was asked for; it is then stored raw.

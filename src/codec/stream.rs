@@ -2,10 +2,11 @@
 
 use super::Rows;
 use super::assembly::Assembly;
+use super::row::check_finite;
 use crate::error::{Error, Result, try_reserve, try_vec};
 use crate::layout::{Layout, View, Views};
 use crate::params::{NanPolicy, Params, Preset};
-use crate::skeleton::{FitReport, Fitter, Skeleton};
+use crate::skeleton::{FitReport, Fitter, QueryMetric, Skeleton};
 
 /// A [`Fitter`] fed from views: rows go through the same assembly as in encoding.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub struct StreamFitter {
     panel: Vec<f32>,
     weights: Vec<f32>,
     row: Vec<f32>,
+    metric: QueryMetric,
+    preset: Preset,
 }
 
 /// Rows that go to the fitter at once.
@@ -35,6 +38,8 @@ impl StreamFitter {
             weights: try_reserve(PANEL, "the fitter")?,
             row: try_vec(dim, 0.0, "the fitter")?,
             nan_policy: params.settings().nan_policy,
+            metric: QueryMetric::new(layout.offsets().map(|(offset, segment)| offset..offset + segment.dim)),
+            preset: params.settings().preset,
             layout,
         })
     }
@@ -66,10 +71,45 @@ impl StreamFitter {
         Ok(())
     }
 
+    /// Adds queries, row-major `[n, dim of the segment]` and finite, that meet the rows of a segment: the skeleton
+    /// will put its error where they look least. Where the segment has a rotary embedding, they are queries before
+    /// it, and `positions` where they are asked from, not below 0; `None` takes them as they are. For
+    /// [`Preset::Rdo`], whose distortion is then best the inner product.
+    pub fn add_queries(&mut self, segment: usize, queries: &[f32], positions: Option<&[i32]>) -> Result<()> {
+        if self.preset != Preset::Rdo {
+            return Err(Error::Unsupported {
+                what: "a query metric",
+                why: "only rdo transforms at full rank",
+            });
+        }
+        let segments = self.layout.segments();
+        let Some(rule) = segments.get(segment) else {
+            return Err(Error::BadShape { what: "segment", got: segment, limit: segments.len() });
+        };
+        if !queries.len().is_multiple_of(rule.dim) {
+            return Err(Error::BadShape { what: "values of queries", got: queries.len(), limit: rule.dim });
+        }
+        check_finite(queries, rule.dim)?;
+        let n = queries.len() / rule.dim;
+        if let Some(positions) = positions {
+            if positions.len() != n {
+                return Err(Error::BadShape { what: "number of positions", got: positions.len(), limit: n });
+            }
+            if let Some(&got) = positions.iter().find(|&&position| position < 0) {
+                let expected = "0 or more for a query";
+                return Err(Error::BadParam { what: "a position", got: f64::from(got), expected });
+            }
+        }
+        self.metric.add(segment, queries, rule.rope.as_ref().zip(positions))
+    }
+
     /// The skeleton of the rows added so far, of which there must be one.
     pub fn finish(&mut self) -> Result<(Skeleton, FitReport)> {
         self.flush();
-        self.fitter.finish()
+        if self.metric.is_empty() {
+            return self.fitter.finish();
+        }
+        self.fitter.finish_under(Some(&self.metric.roots()?))
     }
 
     fn flush(&mut self) {

@@ -42,6 +42,14 @@ pub(super) struct Pointers<T> {
 }
 
 impl<T: ViewStruct> Pointers<T> {
+    /// Views of `n_rows` rows each.
+    ///
+    /// # Safety
+    /// As many as will be asked for are at `views`, as their type says.
+    pub unsafe fn new(views: *const T, n_rows: usize) -> Self {
+        Self { views, n_rows }
+    }
+
     /// The memory of a segment's view; `None` where its data is NULL.
     #[inline(always)]
     fn strided(&self, segment: usize, dim: usize) -> Result<Option<Strided>> {

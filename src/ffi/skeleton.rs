@@ -3,11 +3,13 @@
 use super::boundary::guard;
 use super::codec::{parse_params, read_layout};
 use super::handle::{self, Exclusive};
-use super::rows::RowsIn;
+use super::rows::{Pointers, RowsIn};
 use super::sized::{read, write_out};
 use super::slice;
 use super::types::*;
 use crate::codec::StreamFitter;
+use crate::error::{Error, try_vec};
+use crate::layout::Views;
 
 use crate::skeleton::{FitReport, Skeleton};
 use libc::{c_void, size_t};
@@ -63,6 +65,45 @@ pub unsafe extern "C" fn kakeya_fitter_add_rows(
             // SAFETY: the caller vouches for the rows.
             let rows = unsafe { RowsIn::read(rows, fitter.layout(), &(0..0)) }?;
             fitter.add_from(&rows.rows())
+        })
+    })
+}
+
+/// Adds queries that will meet the rows of a segment, `n_queries` rows of the segment's dimension: the skeleton puts
+/// the error where they look least, and the certified error of a codec with `KAKEYA_DISTORTION_INNER_PRODUCT` is
+/// the one that they see. For rdo; optional. Where the segment has a RoPE rule, queries are those before RoPE and
+/// `positions` are where they are asked from, not below 0: they count at all distances from 0 to there. With NULL
+/// they count as they are.
+///
+/// Errors: `UNSUPPORTED` for kakeya, `BAD_SHAPE` (no such segment), `BAD_PARAM` (a negative position),
+/// `NOT_FINITE`, `OUT_OF_MEMORY`.
+///
+/// # Safety
+/// `fitter` is a live fitter; `queries` is as `kakeya_view` says; `positions` is NULL or has `n_queries` elements.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kakeya_fitter_add_queries(
+    fitter: *mut kakeya_fitter,
+    segment: size_t,
+    queries: *const kakeya_view,
+    n_queries: size_t,
+    positions: *const i32,
+) -> kakeya_status {
+    guard(|| {
+        // SAFETY: the caller vouches for the pointer.
+        let fitter = unsafe { slice::object(fitter, "fitter") }?;
+        fitter.inner.with(|fitter| {
+            let segments = fitter.layout().segments();
+            let dim = segments.get(segment).map(|segment| segment.dim);
+            let dim = dim.ok_or(Error::BadShape { what: "segment", got: segment, limit: segments.len() })?;
+            let size = n_queries.checked_mul(dim).ok_or(Error::OutOfRange { what: "the queries" })?;
+            // SAFETY: the caller vouches for the view.
+            let views = unsafe { Pointers::new(queries, n_queries) };
+            let view = views.view(0, dim)?.ok_or(Error::NullPointer { what: "data of the queries" })?;
+            // SAFETY: the caller vouches for the array.
+            let positions = unsafe { slice::optional(positions, n_queries, "positions") }?;
+            let mut rows = try_vec(size, 0.0, "the queries")?;
+            rows.chunks_exact_mut(dim).enumerate().for_each(|(i, row)| view.read(i, row));
+            fitter.add_queries(segment, &rows, positions)
         })
     })
 }

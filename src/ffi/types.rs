@@ -111,6 +111,11 @@ pub const KAKEYA_BLOCK_FLAG_WEIGHTS: u32 = 16;
 /// `kakeya_block_info::flags`: all rows are stored raw, since that is smaller.
 pub const KAKEYA_BLOCK_FLAG_RAW: u32 = 32;
 
+/// `kakeya_block_info::flags`: components have bits of their own, at a fixed rate.
+pub const KAKEYA_BLOCK_FLAG_ALLOCATED: u32 = 64;
+/// `kakeya_block_info::flags`: values are those of a trellis.
+pub const KAKEYA_BLOCK_FLAG_TRELLIS: u32 = 128;
+
 /// Parameters of a codec or a fitter. Fill with `kakeya_params_init`, then change what you need.
 #[repr(C)]
 #[derive(Clone, Copy)]

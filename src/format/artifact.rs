@@ -1,7 +1,7 @@
 //! A skeleton as bytes: inside a block, and as an artifact of its own.
 //!
 //! ```text
-//! magic "KKYS", version u16, reserved u16, dim u32, rank u32, n_centres u32, CRC-32 of all that follows it
+//! magic "KKYS", version u16, flags u16, dim u32, rank u32, n_centres u32, CRC-32 of all that follows it
 //! and of the fields before it u32                                                        24 bytes
 //! variances f32[rank]
 //! reach f32, mean f32[dim], basis f16[rank, dim], centres f16[n_centres, rank]           as inside a block
@@ -13,12 +13,17 @@ use super::bytes::Fields;
 use crate::error::{Error, Result};
 use crate::layout::MAX_DIM;
 use crate::params::MAX_CENTRES;
+use crate::rate::Shape;
 use crate::skeleton::Skeleton;
 use half::f16;
 
 const MAGIC: [u8; 4] = *b"KKYS";
 const HEADER_BYTES: usize = 24;
 const CRC_AT: usize = 20;
+/// The transform follows a query metric: it is the inverse of the basis, not its transpose.
+const FLAG_METRIC: u16 = 1;
+/// Coefficients are normal.
+const FLAG_NORMAL: u16 = 2;
 
 impl Skeleton {
     /// Size of [`Skeleton::save`].
@@ -41,7 +46,9 @@ impl Skeleton {
         self.write_parts(&mut put);
         header[..4].copy_from_slice(&MAGIC);
         header[4..6].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
-        header[6..8].fill(0);
+        let flag = |on: bool, flag: u16| if on { flag } else { 0 };
+        let flags = flag(self.has_metric(), FLAG_METRIC) | flag(self.shape() == Shape::Normal, FLAG_NORMAL);
+        header[6..8].copy_from_slice(&flags.to_le_bytes());
         for (field, value) in header[8..CRC_AT].as_chunks_mut::<4>().0.iter_mut().zip([
             self.dim(),
             self.rank(),
@@ -67,11 +74,12 @@ impl Skeleton {
         if version != FORMAT_VERSION {
             return Err(Error::WrongVersion { got: u32::from(version), want: u32::from(FORMAT_VERSION) });
         }
-        let reserved = fields.u16();
+        let flags = fields.u16();
         let (dim, rank, k) = (fields.u32() as usize, fields.u32() as usize, fields.u32() as usize);
         let legal =
             (1..=MAX_DIM).contains(&dim) && rank <= dim && k <= MAX_CENTRES as usize && (k == 0 || rank > 0);
-        if reserved != 0 || !legal {
+        let metric = flags & FLAG_METRIC != 0;
+        if flags & !(FLAG_METRIC | FLAG_NORMAL) != 0 || !legal || (metric && rank != dim) {
             return Err(Error::Corrupt { what: "shape of the skeleton", at: 6 });
         }
         let need = HEADER_BYTES + 4 * rank + own_skeleton_bytes(dim, rank, k);
@@ -84,12 +92,16 @@ impl Skeleton {
             return Err(Error::Corrupt { what: "skeleton checksum", at: CRC_AT });
         }
         let mut skeleton = Self::with_room(dim, rank, k)?;
+        skeleton.shape = if flags & FLAG_NORMAL != 0 { Shape::Normal } else { Shape::Real };
         let (variances, parts) = body.split_at(4 * rank);
         check_parts(dim, parts, HEADER_BYTES + 4 * rank)?;
         skeleton.read_parts(dim, rank, k, parts);
         skeleton.variances.extend(variances.as_chunks::<4>().0.iter().map(|&raw| f32::from_le_bytes(raw)));
         if skeleton.variances.iter().any(|x| !(x.is_finite() && *x >= 0.0)) {
             return Err(Error::Corrupt { what: "a variance", at: HEADER_BYTES });
+        }
+        if metric && !skeleton.invert_basis()? {
+            return Err(Error::Corrupt { what: "a basis without an inverse", at: HEADER_BYTES });
         }
         Ok(skeleton)
     }
@@ -215,7 +227,7 @@ mod tests {
             move |bytes: &mut [u8]| bytes[at..at + 4].copy_from_slice(&value.to_le_bytes())
         };
         assert!(forged(|_| {}).is_ok());
-        assert!(forged(|bytes| bytes[6] = 1).is_err(), "reserved");
+        assert!(forged(|bytes| bytes[6] = 4).is_err(), "flags");
         assert!(forged(|bytes| bytes[8..12].fill(0xFF)).is_err(), "dim");
         assert!(forged(put(HEADER_BYTES, -1.0)).is_err(), "variance");
         assert!(forged(put(parts, f32::NAN)).is_err(), "reach");

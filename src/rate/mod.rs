@@ -4,6 +4,7 @@
 //! the bin nearest to `log₂(σ·g/Δ)`, in quarter octaves. The logarithms are integers in eighths of an octave,
 //! found without a transcendental function, and only added; so encoder and decoder agree on every machine.
 //!
+//! There are two families of tables, for the coefficients of real rows and for normal ones: the skeleton says which.
 //! Tables reach from `2^−4` to `2^2.25`. A coefficient with a larger deviation is coded as `v = h·2^s + low`,
 //! the table of the bin `s` octaves below for `h`, `s` equally likely bits for `low`.
 
@@ -11,7 +12,7 @@ mod tables;
 
 use crate::error::{Result, try_reserve, try_vec};
 use crate::rans::{Decoder, Encoder, FREQ_BITS, Share};
-use tables::{ESCAPES, FREQUENCIES, OFFSETS, TRELLIS_ESCAPES, TRELLIS_FREQUENCIES};
+use tables::FAMILIES;
 
 /// Number of tables.
 pub const BINS: usize = 26;
@@ -75,7 +76,35 @@ impl Bin {
     }
 }
 
-/// The tables of one kind of values, laid out for coding.
+/// Which kind of coefficients the tables fit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Shape {
+    /// Those of real KV rows: most of them near zero, a few far out.
+    #[default]
+    Real,
+    /// Normal ones.
+    Normal,
+}
+
+/// The tables for one shape of coefficients.
+struct Family {
+    /// For the plain quantiser, and for the two quantisers of a trellis.
+    sets: [Tables; 3],
+    /// How far the reconstruction point of the plain quantiser lies beyond the value, in 1/256 steps, for
+    /// magnitudes 1, 2, 3, and 4 and up.
+    offsets: [[u8; OFFSET_SIZES]; BINS],
+}
+
+/// The tables for one quantiser.
+struct Tables {
+    /// Magnitude from which on values share a symbol, and an escape tells them apart.
+    escapes: [i32; BINS],
+    /// Frequency, of 4096, of the values of magnitude 0, 1, … 20 in each bin; a magnitude other than 0 stands for
+    /// two values, and 0 means that it has no symbol.
+    frequencies: [[u16; WIDEST as usize + 1]; BINS],
+}
+
+/// The tables of one quantiser, laid out for coding.
 #[derive(Debug, Clone)]
 struct Set {
     /// Symbol of each slot, `[BINS, 4096]`.
@@ -92,10 +121,11 @@ struct Set {
 #[derive(Debug, Clone)]
 pub struct Model {
     sets: Vec<Set>,
+    offsets: &'static [[u8; OFFSET_SIZES]; BINS],
 }
 
 impl Set {
-    fn new(frequencies: &[[u16; WIDEST as usize + 1]; BINS], escapes: &'static [i32; BINS]) -> Result<Self> {
+    fn new(tables: &'static Tables) -> Result<Self> {
         let mut slots = try_vec(BINS << FREQ_BITS, 0, "the tables")?;
         let mut shares = [[Share { start: 0, freq: 0 }; SYMBOLS]; BINS];
         let mut bits = [[0.0; WIDEST as usize + 1]; BINS];
@@ -103,7 +133,7 @@ impl Set {
             let mut start = 0;
             for (symbol, share) in shares.iter_mut().enumerate() {
                 let size = symbol.abs_diff(WIDEST as usize);
-                let freq = frequencies[bin][size];
+                let freq = tables.frequencies[bin][size];
                 *share = Share { start, freq };
                 bits[bin][size] = FREQ_BITS as f32 - f32::from(freq.max(1)).log2();
                 let at = (bin << FREQ_BITS) + usize::from(start);
@@ -112,7 +142,7 @@ impl Set {
             }
             debug_assert_eq!(start, 1 << FREQ_BITS);
         }
-        Ok(Self { slots, shares, bits, escapes })
+        Ok(Self { slots, shares, bits, escapes: &tables.escapes })
     }
 
     #[inline(always)]
@@ -124,16 +154,24 @@ impl Set {
 
 impl Model {
     /// Lays out the committed tables: those of the plain quantiser, or those of a trellis.
-    pub fn new(trellis: bool) -> Result<Self> {
+    pub fn new(shape: Shape, trellis: bool) -> Result<Self> {
+        let family = &FAMILIES[shape as usize];
         let mut sets = try_reserve(2, "the tables")?;
-        if trellis {
-            for (frequencies, escapes) in TRELLIS_FREQUENCIES.iter().zip(&TRELLIS_ESCAPES) {
-                sets.push(Set::new(frequencies, escapes)?);
-            }
-        } else {
-            sets.push(Set::new(&FREQUENCIES, &ESCAPES)?);
+        for tables in if trellis { &family.sets[1..] } else { &family.sets[..1] } {
+            sets.push(Set::new(tables)?);
         }
-        Ok(Self { sets })
+        Ok(Self { sets, offsets: &family.offsets })
+    }
+
+    /// How far the reconstruction point of a value of the plain quantiser lies beyond it, in steps.
+    #[inline(always)]
+    pub fn offset(&self, bin: Bin, value: i32) -> f32 {
+        let size = (value.unsigned_abs() as usize).min(OFFSET_SIZES);
+        if size == 0 {
+            return 0.0;
+        }
+        let units = if bin.shift > 0 { WIDE_OFFSET } else { self.offsets[bin.table][size - 1] };
+        f32::from(units) * OFFSET_UNIT * value.signum() as f32
     }
 
     /// Encodes `value`, of magnitude [`LARGEST`] at most, before what was encoded last. `set` is the quantiser of
@@ -198,19 +236,8 @@ pub fn expected_bits(sigma: f32, step: f32) -> f64 {
     let bin = Bin::of(log2_eighths(sigma) - log2_eighths(step));
     let share = |freq: u16| f64::from(freq) / f64::from(1 << FREQ_BITS);
     let bits = |freq: u16| if freq > 0 { -share(freq) * share(freq).log2() } else { 0.0 };
-    let [zero, others @ ..] = &FREQUENCIES[bin.table];
+    let [zero, others @ ..] = &FAMILIES[0].sets[0].frequencies[bin.table];
     bits(*zero) + 2.0 * others.iter().map(|&freq| bits(freq)).sum::<f64>() + f64::from(bin.shift)
-}
-
-/// How far the reconstruction point of `value` lies beyond it, in steps.
-#[inline(always)]
-pub fn offset(bin: Bin, value: i32) -> f32 {
-    let size = (value.unsigned_abs() as usize).min(OFFSET_SIZES);
-    if size == 0 {
-        return 0.0;
-    }
-    let units = if bin.shift > 0 { WIDE_OFFSET } else { OFFSETS[bin.table][size - 1] };
-    f32::from(units) * OFFSET_UNIT * value.signum() as f32
 }
 
 /// `value = high·2^shift + low − 2^shift/2`, with `0 ≤ low < 2^shift`: `high` is nearest, so it is symmetric.
@@ -273,12 +300,14 @@ mod tests {
 
     #[test]
     fn tables_are_distributions() {
-        for (bin, row) in FREQUENCIES.iter().enumerate() {
-            let sum: u32 = row.iter().map(|&freq| u32::from(freq)).sum();
-            assert_eq!(2 * sum - u32::from(row[0]), 1 << FREQ_BITS, "table {bin}");
-            let (coded, impossible) = row.split_at(ESCAPES[bin] as usize + 1);
-            assert!(coded.iter().all(|&freq| freq > 0), "table {bin}");
-            assert!(impossible.iter().all(|&freq| freq == 0), "table {bin}");
+        for Tables { escapes, frequencies } in FAMILIES.iter().flat_map(|family| &family.sets) {
+            for (bin, row) in frequencies.iter().enumerate() {
+                let sum: u32 = row.iter().map(|&freq| u32::from(freq)).sum();
+                assert_eq!(2 * sum - u32::from(row[0]), 1 << FREQ_BITS, "table {bin}");
+                let (coded, impossible) = row.split_at(escapes[bin] as usize + 1);
+                assert!(coded.iter().all(|&freq| freq > 0), "table {bin}");
+                assert!(impossible.iter().all(|&freq| freq == 0), "table {bin}");
+            }
         }
     }
 
@@ -297,7 +326,7 @@ mod tests {
     /// A step that is tiny next to the deviation asks for more low bits than a value has.
     #[test]
     fn values_far_below_their_deviation_come_back() {
-        let model = Model::new(false).unwrap();
+        let model = Model::new(Shape::Real, false).unwrap();
         let values = [0, 1, -1, 100, LARGEST, -LARGEST];
         for bin in [Bin::of(180), Bin::of(208), Bin::of(500), Bin::of(2000)] {
             let mut buffer = [0; 200];
@@ -312,8 +341,8 @@ mod tests {
     /// An escape with more zeros than any value has is what a forged stream may contain.
     #[test]
     fn an_escape_without_end_is_read_without_a_panic() {
-        let model = Model::new(false).unwrap();
-        for (table, escape) in ESCAPES.into_iter().enumerate() {
+        let model = Model::new(Shape::Real, false).unwrap();
+        for (table, escape) in FAMILIES[0].sets[0].escapes.into_iter().enumerate() {
             let bin = Bin { table, shift: 0 };
             for sign in [-1, 1] {
                 let mut buffer = [0; 200];
@@ -329,7 +358,7 @@ mod tests {
 
     #[test]
     fn values_of_any_size_come_back_at_their_cost() {
-        let model = Model::new(false).unwrap();
+        let model = Model::new(Shape::Real, false).unwrap();
         let values: Vec<i32> = (0..60)
             .flat_map(|i| {
                 let size = if i < 45 { i } else { 1 << (i - 36) };

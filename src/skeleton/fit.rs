@@ -1,12 +1,12 @@
 //! Fitting a skeleton to rows: of one block, or of a stream too long to hold.
 
-use super::{Skeleton, dot};
+use super::{Roots, Skeleton, dot};
 use crate::error::{Error, Result, try_reserve, try_vec};
 use crate::kmeans;
 use crate::params::{Params, Preset, RateControl};
 use crate::pca::{Axes, Moments, axes_of_block};
 use crate::quantize::{Allocation, DISTORTION};
-use crate::rate::expected_bits;
+use crate::rate::{Shape, expected_bits};
 use crate::stepped::{RowStep, Stepper};
 use crate::trellis::Stage;
 use half::f16;
@@ -46,7 +46,8 @@ pub fn fit_block(
 ) -> Result<(Skeleton, FitReport)> {
     let axes = axes_of_block(rows, weights, dim)?;
     // Centres are stored as binary16 in the block, so its rows have to pay for them.
-    finish(&axes, rows, weights, params, 16.0 / weights.len() as f64)
+    let side = Side { centre_bits: 16.0 / weights.len() as f64, metric: false };
+    finish(&axes, rows, weights, params, side)
 }
 
 /// Fits a skeleton to a stream of rows in bounded memory: sums for the basis, a uniform sample of the rows for
@@ -97,23 +98,40 @@ impl Fitter {
 
     /// The skeleton of the rows added so far, one of which must have a weight; more may be added afterwards.
     pub fn finish(&self) -> Result<(Skeleton, FitReport)> {
+        self.finish_under(None)
+    }
+
+    /// As [`Fitter::finish`], with a transform that follows a query metric. For [`Preset::Rdo`].
+    pub(crate) fn finish_under(&self, roots: Option<&Roots>) -> Result<(Skeleton, FitReport)> {
         if self.moments.weight() == 0.0 {
             return Err(Error::BadShape { what: "rows with a weight to fit to", got: 0, limit: 1 });
         }
-        let axes = self.moments.axes()?;
-        let (skeleton, report) = finish(&axes, &self.sample, &self.sample_weights, &self.params, 0.0)?;
+        let axes = match roots {
+            Some(roots) => self.moments.axes_under(roots)?,
+            None => self.moments.axes()?,
+        };
+        let side = Side { centre_bits: 0.0, metric: roots.is_some() };
+        let (skeleton, report) = finish(&axes, &self.sample, &self.sample_weights, &self.params, side)?;
         Ok((skeleton, FitReport { rows: self.moments.rows(), ..report }))
     }
 }
 
-/// Cuts the basis, tries K-means on the sample and predicts what a block will cost. `centre_bits` is the price
-/// of a centre component, in bits per row.
+/// What else a fit has to know.
+#[derive(Debug, Clone, Copy)]
+struct Side {
+    /// Price of a centre component, in bits per row.
+    centre_bits: f64,
+    /// Whether the axes are those under a metric.
+    metric: bool,
+}
+
+/// Cuts the basis, tries K-means on the sample and predicts what a block will cost.
 fn finish(
     axes: &Axes,
     sample: &[f32],
     weights: &[f32],
     params: &Params,
-    centre_bits: f64,
+    side: Side,
 ) -> Result<(Skeleton, FitReport)> {
     let dim = axes.mean.len();
     let total: f64 = axes.variances.iter().sum();
@@ -130,14 +148,22 @@ fn finish(
     skeleton.variances.extend(axes.variances[..rank].iter().map(|&x| finite(x)));
     skeleton.basis.extend(axes.vectors[..rank * dim].iter().map(half));
 
-    let left = try_kmeans(&mut skeleton, sample, weights, params, centre_bits)?;
+    // Rounded to binary16, the axes of a metric still have an inverse: they are far from dependent.
+    if side.metric && !skeleton.invert_basis()? {
+        return Err(Error::NotConverged { dim });
+    }
+    let left = try_kmeans(&mut skeleton, sample, weights, params, side.centre_bits)?;
     let n_centres = skeleton.n_centres();
-    let energy = total + axes.mean.iter().map(|x| x * x).sum::<f64>();
+    let energy = total
+        + match skeleton.mean_image() {
+            [] => axes.mean.iter().map(|x| x * x).sum::<f64>(),
+            image => image.iter().map(|&x| f64::from(x).powi(2)).sum(),
+        };
     let centre_side = if n_centres > 0 { 8.0 + f64::from(index_bits(n_centres)) } else { 0.0 };
     let (row_bits, coded_error) = if params.settings().rate_control == RateControl::Bits {
         predict(&skeleton, captured * left, params)?
     } else {
-        try_step(&skeleton, sample, weights, params)?
+        try_step(&mut skeleton, sample, weights, params)?
     };
     let report = FitReport {
         rows: weights.len() as u64,
@@ -166,26 +192,46 @@ fn predict(skeleton: &Skeleton, coded: f64, params: &Params) -> Result<(f64, f64
 /// Rows of the sample that are coded to see what a step costs.
 const TRIED: usize = 512;
 
-/// Bits of a row at a step, and the energy of its error: those of rows of the sample, coded and decoded.
-fn try_step(skeleton: &Skeleton, sample: &[f32], weights: &[f32], params: &Params) -> Result<(f64, f64)> {
-    const WHAT: &str = "the trial of a step";
+/// Bits of a row at a step, and the energy of its error: those of rows of the sample, coded and decoded. The
+/// skeleton gets the tables that need fewer bits.
+fn try_step(skeleton: &mut Skeleton, sample: &[f32], weights: &[f32], params: &Params) -> Result<(f64, f64)> {
     let rank = skeleton.rank;
-    let step = nominal_step(skeleton, params);
-    let stepper = Stepper::new(skeleton.variances(), params.settings())?;
-    let quantizer = stepper.at(step);
-    let floats = || try_vec(rank, 0.0_f32, WHAT);
-    let (mut whiten, mut scratch, mut back) = (floats()?, floats()?, floats()?);
-    let (mut values, mut stages) = (try_vec(rank, 0, WHAT)?, try_vec(rank, Stage::default(), WHAT)?);
-    stepper.whiten(step, &mut whiten);
     let every = weights.len().div_ceil(TRIED).max(1);
     let (mut rows, shrink) = coefficients(skeleton, sample, every)?;
-    let (mut bits, mut squared, mut count, mut total) = (0.0, 0.0, 0.0_f64, 0.0_f64);
-    for (z, &weight) in rows.chunks_exact_mut(rank).zip(weights.iter().step_by(every)) {
+    for z in rows.chunks_exact_mut(rank) {
         if let Some((index, t)) = kmeans::assign(z, skeleton.centres()) {
             let t = skeleton.reach.decode(skeleton.reach.encode(t / shrink)) * shrink;
             z.iter_mut().zip(skeleton.centre(index)).for_each(|(z, c)| *z -= t * c);
         }
-        let unit = 1.0 / shrink;
+    }
+    let step = nominal_step(skeleton, params);
+    let mut best = (f64::INFINITY, 0.0);
+    for shape in [Shape::Real, Shape::Normal] {
+        let stepper = Stepper::new(skeleton.variances(), shape, params.settings())?;
+        let tried = code_rows(&stepper, step, &rows, weights.iter().step_by(every), 1.0 / shrink)?;
+        if tried.0 < best.0 {
+            (best, skeleton.shape) = (tried, shape);
+        }
+    }
+    Ok(best)
+}
+
+/// Mean bits of rows of coefficients in units of `unit`, and weighted mean energy of their errors.
+fn code_rows<'a>(
+    stepper: &Stepper,
+    step: f32,
+    rows: &[f32],
+    weights: impl Iterator<Item = &'a f32>,
+    unit: f32,
+) -> Result<(f64, f64)> {
+    const WHAT: &str = "the trial of a step";
+    let (quantizer, rank) = (stepper.at(step), stepper.rank());
+    let floats = || try_vec(rank, 0.0_f32, WHAT);
+    let (mut whiten, mut scratch, mut back) = (floats()?, floats()?, floats()?);
+    let (mut values, mut stages) = (try_vec(rank, 0, WHAT)?, try_vec(rank, Stage::default(), WHAT)?);
+    stepper.whiten(step, &mut whiten);
+    let (mut bits, mut squared, mut count, mut total) = (0.0, 0.0, 0.0_f64, 0.0_f64);
+    for (z, &weight) in rows.chunks_exact(rank).zip(weights) {
         let row = RowStep { gain: quantizer.gain(z, unit, &whiten, &mut scratch), step: 0 };
         // A row whose values are too large to be coded is stored raw: 32 bits a value at most, no error.
         if quantizer.quantize(z, unit, row, &mut values, &mut stages).is_some() {

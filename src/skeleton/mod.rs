@@ -1,18 +1,22 @@
 //! What rows have in common: mean, basis, variances, K-means centres.
 //!
 //! A row `x` becomes coefficients `y = T(x − μ)` with a basis `T` of `rank` orthonormal rows, and comes back as
-//! `μ + Tᵀy`. The identity skeleton, which turbo uses, has none of these: its coefficients are the row itself.
+//! `μ + Bᵀy`, with `B = T` unless the skeleton has a query metric: then `T` is not orthonormal, `B` is the inverse
+//! of its transpose, and an error has in coefficients the size that it has under the metric. The identity skeleton, which turbo uses, has none of these: its coefficients are the row itself.
 //! Basis and centres are rounded to binary16, in which they are stored, before anything is computed with them,
 //! so encoder and decoder use the same numbers.
 
 mod fit;
+mod metric;
 mod reach;
 
 pub use fit::{FitReport, Fitter};
 pub(crate) use fit::{fit_block, index_bits};
+pub(crate) use metric::{QueryMetric, Roots, analysis};
 pub use reach::Reach;
 
 use crate::error::{Result, try_reserve};
+use crate::rate::Shape;
 
 /// What is fitted once and shared by rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,12 +29,18 @@ pub struct Skeleton {
     peak: f32,
     /// `[rank]`: variances of the components; empty where they are not known (a skeleton read from a block).
     pub(crate) variances: Vec<f32>,
-    /// `[rank, dim]`; empty for the identity.
+    /// `B`, `[rank, dim]`; empty for the identity.
     pub(crate) basis: Vec<f32>,
+    /// `T`, `[rank, dim]`, where it is not `B`; else empty.
+    analysis: Vec<f32>,
+    /// `Tμ`, `[rank]`, of a skeleton with a metric.
+    mean_image: Vec<f32>,
     /// `[n_centres, rank]`.
     pub(crate) centres: Vec<f32>,
     /// How far rows go along their centres.
     pub(crate) reach: Reach,
+    /// Which tables of the rate model fit the coefficients.
+    pub(crate) shape: Shape,
 }
 
 impl Skeleton {
@@ -44,8 +54,11 @@ impl Skeleton {
             peak: 0.0,
             variances: none(),
             basis: none(),
+            analysis: none(),
+            mean_image: none(),
             centres: none(),
             reach: Reach::default(),
+            shape: Shape::default(),
         }
     }
 
@@ -64,7 +77,8 @@ impl Skeleton {
     /// Sets the shape and empties the parts, keeping their memory.
     pub(crate) fn reshape(&mut self, dim: usize, rank: usize) {
         (self.dim, self.rank) = (dim, rank);
-        for part in [&mut self.mean, &mut self.variances, &mut self.basis, &mut self.centres] {
+        let parts = [&mut self.mean, &mut self.variances, &mut self.basis, &mut self.centres];
+        for part in parts.into_iter().chain([&mut self.analysis, &mut self.mean_image]) {
             part.clear();
         }
     }
@@ -72,7 +86,7 @@ impl Skeleton {
     /// Becomes a copy of `other`, without allocating where there is room.
     pub(crate) fn assign(&mut self, other: &Self) {
         self.reshape(other.dim, other.rank);
-        self.reach = other.reach;
+        (self.reach, self.shape) = (other.reach, other.shape);
         self.set_mean(other.mean.iter().copied());
         self.variances.extend_from_slice(&other.variances);
         self.basis.extend_from_slice(&other.basis);
@@ -107,9 +121,35 @@ impl Skeleton {
         &self.mean
     }
 
-    /// `T`, row-major `[rank, dim]`; empty for the identity.
+    /// `B`, row-major `[rank, dim]`; empty for the identity.
     pub fn basis(&self) -> &[f32] {
         &self.basis
+    }
+
+    /// Whether the transform follows a query metric and is not orthonormal.
+    pub fn has_metric(&self) -> bool {
+        !self.analysis.is_empty()
+    }
+
+    /// `T`, row-major `[rank, dim]`: the basis, unless there is a metric; empty for the identity.
+    pub fn transform(&self) -> &[f32] {
+        if self.has_metric() { &self.analysis } else { &self.basis }
+    }
+
+    /// Gives the skeleton, whose rank is its dimension, the transform that the basis is the inverse of. Returns
+    /// whether there is one.
+    pub(crate) fn invert_basis(&mut self) -> Result<bool> {
+        let Some(analysis) = analysis(&self.basis, self.dim)? else { return Ok(false) };
+        self.analysis = analysis;
+        self.mean_image = try_reserve(self.rank, "the skeleton")?;
+        let (analysis, mean) = (&self.analysis, &self.mean);
+        self.mean_image.extend(analysis.chunks_exact(self.dim).map(|axis| dot(axis, mean)));
+        Ok(true)
+    }
+
+    /// `Tμ`; empty without a metric.
+    pub(crate) fn mean_image(&self) -> &[f32] {
+        &self.mean_image
     }
 
     /// Variances of the coefficients at fitting; empty where they are not known.
@@ -125,6 +165,11 @@ impl Skeleton {
     /// How far rows go along their centres.
     pub fn reach(&self) -> Reach {
         self.reach
+    }
+
+    /// Which tables of the rate model fit the coefficients.
+    pub fn shape(&self) -> Shape {
+        self.shape
     }
 
     /// Whether rows pass through unchanged.
@@ -162,12 +207,12 @@ impl Skeleton {
         for ((deviation, &x), &mean) in deviation.iter_mut().zip(x).zip(&self.mean) {
             *deviation = x * shrink - mean * shrink;
         }
-        for (y, axis) in y.iter_mut().zip(self.basis.chunks_exact(self.dim)) {
+        for (y, axis) in y.iter_mut().zip(self.transform().chunks_exact(self.dim)) {
             *y = dot(axis, deviation);
         }
     }
 
-    /// `x = (Tᵀy + μ/unit)·unit`, kept finite; `unit` is a power of two.
+    /// `x = (Bᵀy + μ/unit)·unit`, kept finite; `unit` is a power of two.
     #[inline(always)]
     pub(crate) fn reconstruct(&self, y: &[f32], unit: f32, x: &mut [f32]) {
         if self.is_identity() {

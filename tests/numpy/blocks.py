@@ -6,12 +6,15 @@ import zlib
 
 import numpy as np
 
+import allocation
 import stepped
-from kakeya import Codes, Kernel, Skeleton
+from kakeya import Codes, Kernel, Skeleton, decode_reach, decode_scale
 
-CHECKSUM, OWN_SKELETON, POSITIONS, RUNS, WEIGHTS = 1, 2, 4, 8, 16
+CHECKSUM, OWN_SKELETON, POSITIONS, RUNS, WEIGHTS, ALLOCATED, TRELLIS = 1, 2, 4, 8, 16, 64, 128
+METRIC, NORMAL = 1, 2
 BLOCK_HEADER = struct.Struct("<4sHBBBBHIIHHIIIIQff32s")
 RAW_HEADER = struct.Struct("<4sHBBHHIIfi32s")
+RDO = 2  # preset
 SKELETON_HEADER = struct.Struct("<4sHHIII")
 
 
@@ -44,6 +47,7 @@ class Runs:
     step: float
     rows_per_run: int
     runs: list
+    has_trellis: bool
 
 
 @dataclasses.dataclass
@@ -52,10 +56,12 @@ class Block:
 
     preset: int
     distortion: int
-    bits: int
+    bits: int  # of a symbol; 0 where they differ
+    row_bits: int  # of the symbols of a row, where they differ; else 0
     n_rows: int
     dim: int
-    codes: object  # kakeya.Codes; stepped.Codes without values, where there are runs; None in a raw block
+    codes: object  # kakeya.Codes; stepped.Codes without values, where there are runs; None in a raw block; where the
+    # bits of symbols differ, symbols are the rows' bits `[n, row_bits]`
     skeleton: Skeleton  # None unless the block carries it
     runs: Runs  # None at a fixed rate
     raw: list
@@ -81,11 +87,19 @@ class Cursor:
         count = int(np.prod(shape))
         return np.frombuffer(self.take(count * np.dtype(dtype).itemsize), dtype).reshape(shape)
 
+    def bits(self, count, width):
+        """The next `count` groups of `width` bits."""
+        packed = np.frombuffer(self.take((count * width + 7) // 8), np.uint8)
+        return np.unpackbits(packed, bitorder="little")[: count * width].reshape(count, width).astype(np.intp)
+
     def symbols(self, count, width):
         """The next `count` symbols of `width` bits, least significant bit first."""
-        packed = np.frombuffer(self.take((count * width + 7) // 8), np.uint8)
-        bits = np.unpackbits(packed, bitorder="little")[: count * width].reshape(count, width)
-        return (bits.astype(np.intp) << np.arange(width)).sum(axis=1)
+        return _number(self.bits(count, width))
+
+
+def _number(bits):
+    """The numbers whose bits are in the last axis, least significant first."""
+    return (bits << np.arange(bits.shape[-1])).sum(axis=-1)
 
 
 def _skeleton(cursor, dim, rank, n_centres):
@@ -101,9 +115,10 @@ def _skeleton(cursor, dim, rank, n_centres):
 def parse_skeleton(data):
     """The skeleton of an artifact."""
     require(len(data) >= 24 and data[:4] == b"KKYS", "magic")
-    _, version, reserved, dim, rank, n_centres = SKELETON_HEADER.unpack_from(data)
+    _, version, flags, dim, rank, n_centres = SKELETON_HEADER.unpack_from(data)
     require(version == 0, "version")
-    require(reserved == 0 and 1 <= dim <= 4096 and rank <= dim and n_centres <= 256, "shape")
+    require(flags <= 3 and (not flags & METRIC or rank == dim), "flags")
+    require(1 <= dim <= 4096 and rank <= dim and n_centres <= 256, "shape")
     require(n_centres == 0 or rank > 0, "centres without components")
     (crc,) = struct.unpack_from("<I", data, 20)
     require(zlib.crc32(data[:20] + data[24:]) == crc, "checksum")
@@ -112,7 +127,10 @@ def parse_skeleton(data):
     require(np.isfinite(variances).all() and (variances >= 0).all(), "a variance")
     skeleton = _skeleton(cursor, dim, rank, n_centres)
     require(cursor.at == len(cursor.data), "bytes after the skeleton")
-    skeleton.variances = variances
+    skeleton.variances, skeleton.shape = variances, int(bool(flags & NORMAL))
+    if flags & METRIC:
+        require(np.linalg.matrix_rank(skeleton.basis) == dim, "a basis without an inverse")
+        skeleton.transform = np.linalg.inv(skeleton.basis.T)
     return skeleton
 
 
@@ -126,9 +144,12 @@ def parse_block(data):
     slots, used, raw_bytes, payload_crc, size, certified_error, step, fingerprint = fields[11:]
     require(version == 0, "version")
     require(zlib.crc32(data[:88]) == struct.unpack_from("<I", data, 88)[0], "header checksum")
-    require(preset <= 2 and distortion <= 2 and flags <= 31, "preset, distortion, flags")
-    require(1 <= bits <= 8 if not flags & RUNS else bits == 0, "bits")
-    require(bool(flags & RUNS) or not flags & WEIGHTS, "weights without runs")
+    require(preset <= 2 and distortion <= 2 and not flags & 32, "preset, distortion, flags")
+    require(1 <= bits <= 8 if not flags & (RUNS | ALLOCATED) else bits == 0, "bits")
+    require(bool(flags & RUNS) or not flags & (WEIGHTS | TRELLIS), "what only runs have")
+    require(not flags & ALLOCATED or not flags & (RUNS | OWN_SKELETON), "what has no bits by component")
+    row_bits, per_run = (per_run, 0) if flags & ALLOCATED else (0, per_run)
+    require(row_bits <= 8 * rank, "bits of a row")
     require(n >= 1 and 1 <= dim <= 4096 and rank <= dim, "shape")
     require(n_centres <= 256 and (n_centres == 0 or rank > 0), "number of centres")
     require((per_run > 0) == bool(flags & RUNS), "rows per run")
@@ -150,11 +171,13 @@ def parse_block(data):
     centres = cursor.symbols(n, max(n_centres - 1, 0).bit_length())
     slot = np.dtype([("row", "<u4"), ("position", "<i4")] if flags & POSITIONS else [("row", "<u4")])
     if flags & RUNS:
-        runs = Runs(step, per_run, _runs(cursor, -(-n // per_run), rank, slots * (slot.itemsize + raw_bytes)))
+        ranges = _runs(cursor, -(-n // per_run), rank, slots * (slot.itemsize + raw_bytes))
+        runs = Runs(step, per_run, ranges, bool(flags & TRELLIS))
         codes = stepped.Codes(gains, steps, reaches, centres)
     else:
         runs = None
-        codes = Codes(scales, reaches, centres, cursor.symbols(n * rank, bits).reshape(n, rank))
+        symbols = cursor.bits(n, row_bits) if flags & ALLOCATED else cursor.symbols(n * rank, bits).reshape(n, rank)
+        codes = Codes(scales, reaches, centres, symbols)
     table = cursor.array(slot, slots)
     raw_rows = [cursor.take(raw_bytes) for _ in range(slots)]
     require(cursor.at == len(payload), "size")
@@ -170,12 +193,12 @@ def parse_block(data):
     raw = [(int(rows[i]), int(positions[i]), raw_rows[i]) for i in range(used)]
     kinds = {
         "own skeleton": flags & OWN_SKELETON, "positions": flags & POSITIONS, "runs": flags & RUNS,
-        "weights": flags & WEIGHTS, "centres": n_centres, "raw rows": used, "unused slots": slots > used,
+        "weights": flags & WEIGHTS, "trellis": flags & TRELLIS, "bits by component": flags & ALLOCATED, "centres": n_centres, "raw rows": used, "unused slots": slots > used,
         "short run": flags & RUNS and n > per_run and n % per_run,
     }  # fmt: skip
     parts = {kind for kind, there in kinds.items() if there}
     return Block(
-        preset, distortion, bits, n, dim, codes, skeleton, runs, raw, certified_error, fingerprint, parts
+        preset, distortion, bits, row_bits, n, dim, codes, skeleton, runs, raw, certified_error, fingerprint, parts
     )
 
 
@@ -211,7 +234,7 @@ def _parse_raw(data):
     positions = cursor.array("<i4", n) if flags & POSITIONS else position + np.arange(n)
     raw = [(i, int(positions[i]), cursor.take(raw_bytes)) for i in range(n)]
     parts = {"raw block"} | ({"positions"} if flags & POSITIONS else set())
-    return Block(preset, distortion, 0, n, dim, None, None, None, raw, certified_error, fingerprint, parts)
+    return Block(preset, distortion, 0, 0, n, dim, None, None, None, raw, certified_error, fingerprint, parts)
 
 
 def turn(rows, segment, positions):
@@ -234,11 +257,23 @@ def _raw_values(data, dtype):
     return np.frombuffer(data, {"f32": "<f4", "f16": "<f2"}[dtype]).astype(np.float64)
 
 
-def decode_block(data, segments, seed=0, skeleton=None, positions=None):
+def _decode_allocated(block, skeleton, bits):
+    """Rows of a block whose codec spends `bits` a component on average."""
+    grid = allocation.Grid(skeleton.variances, bits)
+    require(grid.widths.sum() == block.row_bits, "bits of a row")
+    ends = np.cumsum(grid.widths)
+    columns = [_number(block.codes.symbols[:, end - width : end]) for width, end in zip(grid.widths, ends)]
+    z = grid.points(np.stack(columns, axis=1)) * decode_scale(block.codes.scales)[:, None]
+    if len(skeleton.centres):
+        z = z + decode_reach(block.codes.reaches, skeleton.reach)[:, None] * skeleton.centres[block.codes.centres]
+    return skeleton.mean + z @ skeleton.basis
+
+
+def decode_block(data, segments, seed=0, skeleton=None, positions=None, bits=0.0):
     """The rows of a block, one array `[n, dim]` per segment.
 
     `segments`, `seed` and `skeleton` (None where the block carries its own, or for turbo) are those of its codec;
-    `positions` are where rotary embeddings are applied.
+    `positions` are where rotary embeddings are applied, `bits` the codec's bits of a component on average.
     """
     block = parse_block(data)
     if skeleton is None:
@@ -246,9 +281,11 @@ def decode_block(data, segments, seed=0, skeleton=None, positions=None):
     if block.codes is None:
         rows = np.zeros((block.n_rows, block.dim))
     elif block.runs:
-        stepper = stepped.Stepper(skeleton, block.runs.step)
+        stepper = stepped.Stepper(skeleton, block.runs.step, block.runs.has_trellis)
         block.codes.values = stepper.read(block.runs.runs, block.runs.rows_per_run, block.codes)
         rows = stepper.decode(block.codes)
+    elif block.preset == RDO:
+        rows = _decode_allocated(block, skeleton, bits)
     else:
         rows = Kernel(skeleton, block.bits, seed).decode(block.codes)
     result, offset, raw_offset = [], 0, 0

@@ -45,7 +45,8 @@ def decoding(library, report):
             codec = Codec(library, segments, n, handle, **params)
             block = codec.encode(data)
             backs = codec.decode(block, n, positions)
-            own = blocks.decode_block(block, segments, params.get("seed", 0), skeleton, positions)
+            bits = params.get("bits", 4.0)
+            own = blocks.decode_block(block, segments, params.get("seed", 0), skeleton, positions, bits)
             off = max(deviation(rows, *pair) for rows, *pair in zip(data.segments, backs, own))
             worst, count = max(worst, off), count + 1
             if not off <= DECODE_LIMIT:

@@ -27,6 +27,12 @@ class Skeleton:
     centres: np.ndarray  # [n_centres, rank]
     reach: float  # largest |t| along a centre that can be coded
     variances: np.ndarray = None  # [rank]
+    transform: np.ndarray = None  # [rank, dim], from rows to coefficients; the basis, unless there is a metric
+    shape: int = 0  # which tables of the rate model fit: 0 real, 1 normal
+
+    def __post_init__(self):
+        if self.transform is None:
+            self.transform = self.basis
 
     @staticmethod
     def identity(dim):
@@ -85,7 +91,7 @@ class Kernel:
     def encode(self, rows, distortion):
         """Codes of finite rows `[n, dim]`, for one of `DISTORTIONS`."""
         rows = rows.astype(np.float64)
-        y = (rows - self.skeleton.mean) @ self.skeleton.basis.T
+        y = (rows - self.skeleton.mean) @ self.skeleton.transform.T
         n, rank = y.shape
         reaches, centres = np.zeros(n, np.uint8), np.zeros(n, np.intp)
         if len(self.skeleton.centres):

@@ -12,10 +12,10 @@ class Damaged(Exception):
     """A run does not end as it has to."""
 
 
-def _layout():
+def _layout(frequencies_of_tables, escapes):
     """For each table: the value of each of the 4096 slots, and start and frequency of each value."""
     tables = []
-    for frequencies, escape in zip(rate.FREQUENCIES.tolist(), rate.ESCAPES.tolist()):
+    for frequencies, escape in zip(frequencies_of_tables.tolist(), escapes.tolist()):
         values, shares = [], {}
         for value in range(-escape, escape + 1):
             shares[value] = (len(values), frequencies[abs(value)])
@@ -25,13 +25,15 @@ def _layout():
     return tables
 
 
-_TABLES = _layout()
+# By shape and quantiser.
+_TABLES = [[_layout(*tables) for tables in zip(*shape)] for shape in zip(rate.FREQUENCIES, rate.ESCAPES)]
 
 
 class Decoder:
     """Reads one run."""
 
-    def __init__(self, run):
+    def __init__(self, run, shape):
+        self.tables = _TABLES[shape]
         if len(run) < STATES or len(run) % 2:
             raise Damaged("length")
         self.states = np.frombuffer(run[:STATES], "<u4").tolist()
@@ -61,9 +63,9 @@ class Decoder:
         self._advance(lane, value << (12 - count), 1 << (12 - count))
         return value
 
-    def value(self, lane, table, low_bits):
+    def value(self, lane, quantiser, table, low_bits):
         """The next value of a lane."""
-        values, shares, escape = _TABLES[table]
+        values, shares, escape = self.tables[quantiser][table]
         high = values[self.states[lane] & 4095]
         self._advance(lane, *shares[high])
         if abs(high) == escape:

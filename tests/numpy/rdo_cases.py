@@ -107,6 +107,47 @@ def bounds():
     yield "largest error 0.33", [blocks.Segment(30)], Data([data]), params, True
 
 
+def trellis():
+    """Values of a trellis: low bits, escapes, weights, centres, several runs."""
+    weights = (np.arange(70, dtype=np.float32) % 5) ** 2
+    for dim in (1, 2, 9, 40):
+        for step in (10.0, 1.0, 0.1, 1e-3):
+            data = rows(70, dim, dim, 0.6)
+            data[3] *= 100.0
+            params = {**RDO, "step": step, "rows_per_run": 32, "effort": 1}
+            yield f"dim {dim}, step {step}", [blocks.Segment(dim)], Data([data], weights=weights), params, True
+    data = clustered(5, 512, 48, 5, 1e-2).values
+    yield "centres", [blocks.Segment(48)], Data([data]), {**RDO, "kmeans_k": 5, "step": 0.004, "effort": 1}, True
+
+
+def sizes():
+    """Steps that were found for a largest size."""
+    for effort in (0, 1):
+        for max_bytes in (400, 1000, 2500):
+            params = {"preset": 2, "rate_control": 2, "kmeans_k": 0, "max_bytes": max_bytes, "effort": effort}
+            yield f"{max_bytes} bytes", [blocks.Segment(30)], Data([rows(90, 30)]), params, True
+
+
+def allocated():
+    """Bits by component, from less than one a row to all that there are; centres, raw rows, directions without
+    variance."""
+    protect = np.zeros(70, np.uint8)
+    protect[[0, 69]] = 1
+    for dim in (1, 3, 40):
+        for bits in (0.2, 1.0, 2.3, 8.0):
+            for distortion in (0, 1, 2):
+                data = rows(70, dim, dim, 0.9)
+                params = {"preset": 2, "bits": bits, "kmeans_k": 0, "max_protected": 3, "distortion": distortion}
+                segments = [blocks.Segment(dim, 0.5)]
+                yield f"dim {dim}, {bits} bits", segments, Data([data], protect=protect), params, True
+    data = clustered(5, 512, 48, 5, 1e-2).values
+    params = {"preset": 2, "bits": 2.5, "kmeans_k": 5}
+    yield "centres", [blocks.Segment(48)], Data([data]), params, True
+    flat = rows(50, 12)
+    flat[:, 6:] = 0.0
+    yield "flat rows", [blocks.Segment(12)], Data([flat]), {"preset": 2, "bits": 7.0, "kmeans_k": 0}, True
+
+
 # What each group of blocks has to contain, besides runs.
 CASES = {
     "rdo, joined segments": (joined, {"positions", "weights", "raw rows", "short run"}),
@@ -115,4 +156,7 @@ CASES = {
     "rdo, raw blocks": (raw_blocks, {"raw block", "positions"}),
     "rdo, rows that are not finite": (not_finite, {"raw rows", "raw block"}),
     "rdo, a bound": (bounds, {"raw rows"}),
+    "rdo, a trellis": (trellis, {"trellis", "weights", "centres", "short run"}),
+    "rdo, a largest size": (sizes, {"trellis", "short run"}),
+    "rdo, bits by component": (allocated, {"bits by component", "raw rows", "unused slots", "centres"}),
 }

@@ -1,6 +1,7 @@
 """Preset rdo on real keys and values: a skeleton fitted on other documents, its rate and its error."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 
@@ -70,11 +71,11 @@ def coding(library, report, train, test):
     segments = train.segments(heads=3)
     rows = test.assembled(segments)
     n = len(rows)
-    for step in STEPS:
-        params = {"preset": 2, "rate_control": 1, "kmeans_k": 0, "step": step}
+    for step, effort in itertools.product(STEPS, (0, 1)):
+        params = {"preset": 2, "rate_control": 1, "kmeans_k": 0, "step": step, "effort": effort}
         handle, saved, _ = fit(library, segments, train.data(), **params)
         skeleton = blocks.parse_skeleton(saved)
-        stepper = stepped.Stepper(skeleton, step)
+        stepper = stepped.Stepper(skeleton, step, bool(effort))
         own = stepper.encode(rows)
         error = relative_error(rows, stepper.decode(own))
         for rows_per_run in ROWS_PER_RUN:
@@ -103,4 +104,4 @@ def coding(library, report, train, test):
                 f"error {ratio * error:.5f}, library / numpy {ratio:.4f}, values equal {100 * same:.3f} %",
                 f"decoders {worst:.1e}",
             ]
-            report.line(f"rdo step {step}, {rows_per_run} rows a run", "; ".join(figures), failures)
+            report.line(f"rdo step {step}, effort {effort}, {rows_per_run} rows a run", "; ".join(figures), failures)

@@ -7,6 +7,7 @@ import numpy as np
 import kakeya
 import rans
 import rate
+import trellis
 
 DEAD_ZONE = 0.125  # in steps: how far values are rounded towards zero
 LARGEST = 1 << 24
@@ -26,8 +27,9 @@ class Codes:
 class Stepper:
     """The quantiser and the rate model of a codec with this skeleton and step (a binary32)."""
 
-    def __init__(self, skeleton, step):
+    def __init__(self, skeleton, step, has_trellis=False):
         self.skeleton = skeleton
+        self.has_trellis = has_trellis
         self.step = float(np.float32(step))
         deviations = np.sqrt(skeleton.variances.astype(np.float32))
         self.eighths = rate.log2_eighths(deviations) - rate.log2_eighths(np.float32(step))
@@ -35,7 +37,7 @@ class Stepper:
     def encode(self, rows, weights=None):
         """Codes of finite rows `[n, dim]`."""
         skeleton = self.skeleton
-        z = (rows.astype(np.float64) - skeleton.mean) @ skeleton.basis.T
+        z = (rows.astype(np.float64) - skeleton.mean) @ skeleton.transform.T
         n = len(z)
         reaches, centres = np.zeros(n, np.uint8), np.zeros(n, np.intp)
         if len(skeleton.centres):
@@ -47,14 +49,26 @@ class Stepper:
         mean = np.maximum((z * z / expected).mean(axis=1), 1e-30)
         gains = np.clip(np.floor(2 * np.log2(mean) + 0.5), -8, 7).astype(np.intp) + 8
         steps = np.zeros(n, np.intp) if weights is None else steps_of(weights)
-        sizes = np.floor(np.abs(z) / self._row_steps(steps) + (0.5 - DEAD_ZONE))
-        values = (np.sign(z) * sizes).astype(np.int64)
-        return Codes(gains, steps, reaches, centres, values)
+        codes = Codes(gains, steps, reaches, centres)
+        if self.has_trellis:
+            tables, low_bits = self._bins(codes)
+
+            def bits(j, quantiser, sizes):
+                return rate.cost(skeleton.shape, quantiser + 1, tables[:, j], low_bits[:, j], sizes)
+
+            codes.values = trellis.search(z / self._row_steps(steps), bits)
+        else:
+            sizes = np.floor(np.abs(z) / self._row_steps(steps) + (0.5 - DEAD_ZONE))
+            codes.values = (np.sign(z) * sizes).astype(np.int64)
+        return codes
 
     def decode(self, codes):
         """The rows `[n, dim]` of codes."""
-        offset = rate.offsets(*self._bins(codes), codes.values)
-        z = (codes.values + offset) * self._row_steps(codes.steps)
+        if self.has_trellis:
+            points = trellis.points(codes.values)
+        else:
+            points = codes.values + rate.offsets(self.skeleton.shape, *self._bins(codes), codes.values)
+        z = points * self._row_steps(codes.steps)
         if len(self.skeleton.centres):
             t = kakeya.decode_reach(codes.reaches, self.skeleton.reach)
             z = z + t[:, None] * self.skeleton.centres[codes.centres]
@@ -62,7 +76,8 @@ class Stepper:
 
     def bits(self, codes):
         """Ideal code lengths `[n, rank]` of the values."""
-        return rate.cost(*self._bins(codes), codes.values)
+        quantisers = trellis.quantizers(codes.values) + 1 if self.has_trellis else 0
+        return rate.cost(self.skeleton.shape, quantisers, *self._bins(codes), codes.values)
 
     def read(self, runs, rows_per_run, codes):
         """The values of runs: pairs of the number of coded components, and what the range coder wrote. `codes`
@@ -71,10 +86,14 @@ class Stepper:
         tables, low_bits = self._bins(codes)
         values = np.zeros(tables.shape, np.int64)
         for first, (live, coded) in zip(range(0, n, rows_per_run), runs):
-            decoder = rans.Decoder(coded)
+            decoder = rans.Decoder(coded, self.skeleton.shape)
             for i in range(first, min(first + rows_per_run, n)):
-                bins = zip(tables[i, :live].tolist(), low_bits[i, :live].tolist())
-                values[i, :live] = [decoder.value(j % rans.LANES, *bin) for j, bin in enumerate(bins)]
+                state = 0
+                for j, bin in enumerate(zip(tables[i, :live].tolist(), low_bits[i, :live].tolist())):
+                    quantiser = (state & 1) + 1 if self.has_trellis else 0
+                    value = decoder.value(j % rans.LANES, quantiser, *bin)
+                    state = trellis.NEXT[state, value & 1]
+                    values[i, j] = value
             decoder.finish()
         return values
 

@@ -1,4 +1,5 @@
-"""Trains the tables of the rate model, src/rate/tables.rs, on the coefficients of real KV rows.
+"""Makes the tables of the rate model, src/rate/tables.rs: one family trained on the coefficients of real KV rows, and
+one for normal ones.
 
     python3 tests/numpy/train_tables.py SMOLLM2-train.safetensors [GEMMA3-train.safetensors] > tables.rs
     mv tables.rs src/rate/tables.rs
@@ -8,10 +9,12 @@ mean square) is transformed by its own principal axes and quantised with steps f
 Values are counted by the bin that the rate model would choose. A table gets as many symbols as make its bin cheapest,
 escapes counted, and integer frequencies that add up to 4096. The tables of the trellis are trained likewise on what its
 search chooses, which depends on the tables: it starts from those of the plain quantiser and is run three times, on every
-fourth row and steps half an octave apart. The committed tables come from the `train` files of SmolLM2-135M
+fourth row and steps half an octave apart. The family of the normal distribution is computed from it; its trellis is trained
+on drawn rows, whose deviations go through all bins. The committed tables come from the `train` files of SmolLM2-135M
 (in tests/data) and Gemma-3-270M; no document that results are reported on is among them.
 """
 
+import math
 import sys
 
 import numpy as np
@@ -148,40 +151,66 @@ def magnitude_bits(freq, escape):
     return np.log2(SLOTS) - np.log2(freq[np.minimum(sizes, escape)]) + beyond
 
 
-def rust(tables, escapes, offsets, trellis_tables, trellis_escapes):
-    """The source file."""
-    lines = lambda rows: "".join(f"    [{', '.join(map(str, row))}],\n" for row in rows)
-    return f"""//! Tables of the rate model, trained on real coefficients.
+def normal_tables():
+    """Counts `[bins, magnitudes]` of normal coefficients, and mean distances `[bins, 4]` beyond their values: a bin has
+    the deviations within an eighth of an octave of its own."""
+    counts, beyond = np.zeros((BINS, COUNTED + 1)), np.zeros((BINS, 4))
+    # Ends of the intervals: of 0, of 1, …; the last one is open.
+    ends = np.r_[np.arange(COUNTED) + 0.5 + THETA, np.inf]
+    for table in range(BINS):
+        moments = np.zeros(COUNTED + 1)
+        for octaves in np.linspace(-0.125, 0.125, 9):
+            sigma = 2 ** ((table + FIRST_BIN) / 4 + octaves)
+            above = np.array([math.erfc(end / sigma / math.sqrt(2)) for end in ends])
+            density = sigma * math.sqrt(2 / math.pi) * np.exp(-0.5 * (ends / sigma) ** 2)
+            counts[table] += 1e6 * -np.diff(np.r_[1, above])
+            moments += 1e6 * -np.diff(np.r_[sigma * math.sqrt(2 / math.pi), density])
+        sums = counts[table][1:4], moments[1:4]
+        count = np.r_[sums[0], counts[table][4:].sum()]
+        total = np.r_[sums[1], moments[4:].sum()] - np.r_[sums[0] * [1, 2, 3], counts[table][4:] @ np.arange(4, COUNTED + 1)]
+        beyond[table] = np.where(count > 50, total / np.maximum(count, 1), 0)
+    return counts, beyond
+
+
+def normal_stream():
+    """Drawn rows and the variances of their components."""
+    variances = 4.0 ** np.linspace(-4.5, 3, 320)
+    return np.random.default_rng(1).standard_normal((4000, len(variances))) * np.sqrt(variances), variances
+
+
+def family(counts, beyond, streams):
+    """All tables of a family, as they stand in the source file."""
+    tables, escapes = tables_of(counts)
+    offsets = np.clip(np.round(256 * beyond), 0, 256 * 2 * THETA).astype(int)
+    trellis_tables, trellis_escapes = train_trellis(streams, tables, escapes)
+    indent = lambda rows: "".join(f"            [{', '.join(map(str, row))}],\n" for row in rows)
+    sets = "".join(
+        f"""        Tables {{
+            escapes: [{", ".join(map(str, escapes))}],
+            frequencies: [
+    {indent(tables).replace(chr(10), chr(10) + "    ").rstrip()}
+            ],
+        }},
+"""
+        for tables, escapes in ((tables, escapes), *zip(trellis_tables, trellis_escapes))
+    )
+    return f"""    Family {{
+        sets: [
+{sets}        ],
+        offsets: [
+{indent(offsets)}        ],
+    }},
+"""
+
+
+HEAD = """//! Tables of the rate model: of real coefficients, and of normal ones.
 //!
 //! Written by `tests/numpy/train_tables.py`; do not edit.
 
-use super::{{BINS, OFFSET_SIZES, WIDEST}};
+use super::{Family, Tables};
 
-/// Frequency, of 4096, of the values of magnitude 0, 1, … 20 in each bin; a magnitude other than 0 stands for
-/// two values, and 0 means that it has no symbol.
 #[rustfmt::skip]
-pub(super) const FREQUENCIES: [[u16; WIDEST as usize + 1]; BINS] = [
-{lines(tables)}];
-
-/// Magnitude from which on values share a symbol, and an escape tells them apart.
-#[rustfmt::skip]
-pub(super) const ESCAPES: [i32; BINS] = [{", ".join(map(str, escapes))}];
-
-/// How far the reconstruction point lies beyond the value, in 1/256 steps, for magnitudes 1, 2, 3, and 4 and up.
-#[rustfmt::skip]
-pub(super) const OFFSETS: [[u8; OFFSET_SIZES]; BINS] = [
-{lines(offsets)}];
-
-/// As [`FREQUENCIES`], for the two quantisers of a trellis.
-#[rustfmt::skip]
-pub(super) const TRELLIS_FREQUENCIES: [[[u16; WIDEST as usize + 1]; BINS]; 2] = [[
-{lines(trellis_tables[0])}], [
-{lines(trellis_tables[1])}]];
-
-/// As [`ESCAPES`], for the two quantisers of a trellis.
-#[rustfmt::skip]
-pub(super) const TRELLIS_ESCAPES: [[i32; BINS]; 2] = [
-{lines(trellis_escapes)}];
+pub(super) static FAMILIES: [Family; 2] = [
 """
 
 
@@ -193,10 +222,10 @@ def main():
             y, variances = coefficients(file, model, layers)
             counts.add(y, variances)
             streams.append((y[::4], variances))
-    tables, escapes = tables_of(counts.values)
-    mean = np.where(counts.nonzero > 50, counts.beyond / np.maximum(counts.nonzero, 1), 0)
-    offsets = np.clip(np.round(256 * mean), 0, 256 * 2 * THETA).astype(int)
-    sys.stdout.write(rust(tables, escapes, offsets, *train_trellis(streams, tables, escapes)))
+    beyond = np.where(counts.nonzero > 50, counts.beyond / np.maximum(counts.nonzero, 1), 0)
+    trained = family(counts.values, beyond, streams)
+    normal = family(*normal_tables(), [normal_stream()])
+    sys.stdout.write(HEAD + trained + normal + "];\n")
 
 
 if __name__ == "__main__":

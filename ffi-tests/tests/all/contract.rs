@@ -38,6 +38,7 @@ programs! {
     profile
     profile_builder
     profile_pointers
+    rdo
     rope
     round_trip
     row_rules

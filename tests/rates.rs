@@ -1,0 +1,162 @@
+//! The rate controls of rdo that fix the size: bits by component, and the largest size of a block.
+
+mod common;
+
+use common::blocks::{OBJECTIVES, RAW_HEADER_BYTES, Side, decode, encode, fit, of_layout, stepped};
+use common::{normal, relative_error};
+use kakeyaturbo::layout::Layout;
+use kakeyaturbo::quantize::Allocation;
+use kakeyaturbo::{Codec, Error, Objective, Preset, RateControl, Settings, Skeleton, verify};
+
+/// Normal rows whose components have standard deviations from 4 down by a factor of `fall` each.
+fn falling((n, dim): (usize, usize), fall: f32, seed: u64) -> Vec<f32> {
+    let mut rows = normal(n * dim, seed);
+    for row in rows.chunks_exact_mut(dim) {
+        row.iter_mut().enumerate().for_each(|(j, x)| *x *= 4.0 * fall.powi(j as i32));
+    }
+    rows
+}
+
+fn skeleton(rows: &[f32], dim: usize, settings: &Settings) -> Skeleton {
+    fit(settings, &Layout::plain(dim).unwrap(), rows, Side::default()).0
+}
+
+fn shared(settings: Settings, objective: Objective, skeleton: &Skeleton) -> Codec {
+    of_layout(settings, objective, Layout::plain(skeleton.dim()).unwrap(), Some(skeleton.clone()))
+}
+
+fn fixed(bits: f32) -> Settings {
+    Settings { preset: Preset::Rdo, bits, kmeans_k: 0, ..Settings::default() }
+}
+
+fn capped(max_bytes: usize) -> Settings {
+    Settings { rate_control: RateControl::MaxBytes, max_bytes, step: 0.0, ..stepped(1.0) }
+}
+
+/// The distortion of reverse water-filling with Lloyd–Max quantisers. A scale of its own brings a row a little below.
+#[test]
+fn bits_lose_what_theory_says() {
+    for (dim, fall) in [(256, 1.0), (256, 0.985), (512, 0.99)] {
+        let rows = falling((3072, dim), fall, 80);
+        let (sample, rows) = rows.split_at(2048 * dim);
+        for bits in [0.7, 1.0, 2.0, 2.5, 4.0, 6.0] {
+            let skeleton = skeleton(sample, dim, &fixed(bits));
+            let codec = shared(fixed(bits), Objective::Mse, &skeleton);
+            let block = encode(&codec, rows, Side::default()).unwrap();
+            let error = relative_error(rows, &decode(&codec, &block, None).unwrap());
+            let theory = Allocation::new(skeleton.variances(), bits).unwrap().distortion();
+            println!("{dim} components, fall {fall}, {bits} bits: {:.4} of theory", error / theory);
+            assert!((0.94..=1.03).contains(&(error / theory)), "{dim}, {fall}, {bits}: {error}, {theory}");
+            let row_bits = (f64::from(bits) * dim as f64) as usize;
+            assert_eq!(block.len(), 92 + 1024 * 2 + (1024 * row_bits).div_ceil(8));
+            let certified = f64::from(verify(&block).unwrap().certified_error);
+            assert!((certified / error - 1.0).abs() < 1e-3, "certified {certified}, measured {error}");
+        }
+    }
+}
+
+#[test]
+fn a_block_has_the_size_that_was_announced() {
+    let dim = 40;
+    let sample = falling((400, dim), 0.9, 81);
+    for bits in [0.02, 0.3, 1.37, 3.0, 8.0] {
+        let settings = Settings { max_protected: 2, ..fixed(bits) };
+        let skeleton = skeleton(&sample, dim, &settings);
+        for objective in OBJECTIVES {
+            let codec = shared(settings.clone(), objective, &skeleton);
+            for n in [1, 2, 7, 33] {
+                let mut protect = vec![0; n];
+                protect[n / 2] = 1;
+                let inputs = [
+                    falling((n, dim), 0.9, 82),
+                    normal(n * dim, 83),
+                    vec![0.0; n * dim],
+                    vec![1e30; n * dim],
+                    normal(n * dim, 84).iter().map(|x| x * 1e-30).collect(),
+                ];
+                for rows in inputs {
+                    for protect in [None, Some(&protect[..])] {
+                        let block = encode(&codec, &rows, Side { protect, ..Side::default() }).unwrap();
+                        assert_eq!(block.len(), codec.encode_bound(n).unwrap());
+                        let back = decode(&codec, &block, None).unwrap();
+                        assert!(back.iter().all(|x| x.is_finite()));
+                        if protect.is_some() {
+                            let row = n / 2 * dim..(n / 2 + 1) * dim;
+                            assert_eq!(back[row.clone()], rows[row]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The bits of a row go where they lower the error: at the same size, less is lost than with equal bits.
+#[test]
+fn bits_by_component_beat_equal_bits() {
+    let dim = 128;
+    let rows = falling((2048, dim), 0.96, 85);
+    let (sample, rows) = rows.split_at(1024 * dim);
+    let settings = fixed(2.0);
+    let codec = shared(settings.clone(), Objective::Mse, &skeleton(sample, dim, &settings));
+    let rdo = encode(&codec, rows, Side::default()).unwrap();
+    let turbo = common::blocks::codec(Settings { bits: 2.0, ..Settings::default() }, Objective::Mse, dim);
+    let equal = encode(&turbo, rows, Side::default()).unwrap();
+    assert_eq!(rdo.len(), equal.len());
+    let [rdo, equal] = [(&codec, rdo), (&turbo, equal)]
+        .map(|(codec, block)| relative_error(rows, &decode(codec, &block, None).unwrap()));
+    assert!(rdo < 0.15 * equal, "{rdo} against {equal}");
+}
+
+#[test]
+fn the_finest_step_that_fits_is_found() {
+    let (n, dim) = (300, 48);
+    let rows = falling((n + 1000, dim), 0.9, 86);
+    let (sample, rows) = rows.split_at(1000 * dim);
+    let skeleton = skeleton(sample, dim, &stepped(0.5));
+    for effort in [0, 1] {
+        let mut last = f64::INFINITY;
+        for max_bytes in [700, 1_000, 2_000, 5_000, 12_000, 30_000] {
+            let codec = shared(Settings { effort, ..capped(max_bytes) }, Objective::Mse, &skeleton);
+            let block = encode(&codec, rows, Side::default()).unwrap();
+            assert!(block.len() <= max_bytes && codec.encode_bound(n).unwrap() == max_bytes);
+            let error = relative_error(rows, &decode(&codec, &block, None).unwrap());
+            assert!(error < last, "{max_bytes} bytes: {error}, fewer bytes: {last}");
+            last = error;
+            // An eighth of an octave finer is too much.
+            let step = verify(&block).unwrap().step;
+            let finer = Settings { effort, ..stepped(step * (-0.125_f32).exp2()) };
+            let finer = encode(&shared(finer, Objective::Mse, &skeleton), rows, Side::default()).unwrap();
+            assert!(finer.len() > max_bytes, "{} bytes at a finer step, {max_bytes} allowed", finer.len());
+        }
+    }
+}
+
+#[test]
+fn a_size_that_nothing_fits_in_is_an_error() {
+    let (n, dim) = (64, 24);
+    let rows = falling((n, dim), 0.9, 87);
+    let skeleton = skeleton(&falling((500, dim), 0.9, 88), dim, &stepped(0.5));
+    let codec = shared(capped(130), Objective::Mse, &skeleton);
+    let error = encode(&codec, &rows, Side::default()).unwrap_err();
+    assert_eq!(error, Error::MaxBytesNotMet { max_bytes: 130 });
+    assert!(error.to_string().contains("130 bytes"));
+    // Without a limit on the fineness, what may be as large as the rows is the rows; with one, it ends there.
+    let raw = RAW_HEADER_BYTES + 4 * n * dim;
+    for (step, limit) in [(0.0, raw), (0.25, raw / 4)] {
+        let settings = Settings { step, ..capped(2 * raw) };
+        let codec = shared(settings, Objective::Mse, &skeleton);
+        let block = encode(&codec, &rows, Side::default()).unwrap();
+        assert!(block.len() <= limit, "{} bytes", block.len());
+        let error = relative_error(&rows, &decode(&codec, &block, None).unwrap());
+        assert!(if step == 0.0 { error < 1e-8 } else { error > 1e-4 }, "{error}");
+    }
+    // The destination must have room for what is allowed, whatever the data.
+    let codec = shared(capped(1000), Objective::Mse, &skeleton);
+    common::blocks::with_views(codec.layout(), &mut rows.clone(), |views| {
+        let mut workspace = kakeyaturbo::Workspace::new(&codec, n).unwrap();
+        let rows = kakeyaturbo::Rows { n, views, positions: None, weights: None, protect: None };
+        let error = codec.encode(&mut workspace, &rows, &mut [0; 999]).unwrap_err();
+        assert_eq!(error, Error::DstTooSmall { need: 1000, got: 999 });
+    });
+}
