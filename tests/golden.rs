@@ -1,16 +1,17 @@
 //! Blocks that were written once decode to the same bits for ever (as long as the format has the same number).
 //!
 //! `tests/golden/*.kkb` are blocks, `*.f32` beside them the rows that they decode to, little-endian; `*.kks` is a
-//! skeleton that blocks share. `UPDATE_GOLDEN=1 cargo test --test golden` writes them anew: right only when the
-//! format or the meaning of a codec changes on purpose, and then together with `FORMAT_VERSION`.
+//! skeleton that blocks share, `*.kkp` a profile. `UPDATE_GOLDEN=1 cargo test --test golden` writes them anew: right only
+//! when the format or the meaning of a codec changes on purpose, and then together with `FORMAT_VERSION`.
 
 mod common;
 
 use common::blocks::{
     FLAG_RAW, OBJECTIVES, Side, bits, codec, decode, encode, fit, shared, stepped, with_views,
 };
-use common::{clustered, normal};
+use common::{clustered, normal, profiles};
 use kakeyaturbo::layout::Layout;
+use kakeyaturbo::profile::Profile;
 use kakeyaturbo::{
     Codec, FORMAT_VERSION, Fitter, Objective, Params, Preset, RateControl, Rows, Settings, Skeleton,
     StreamFitter, verify,
@@ -224,6 +225,32 @@ fn save(name: &str, skeleton: &Skeleton) {
     skeleton.save(&mut bytes).unwrap();
     std::fs::create_dir_all(path("")).unwrap();
     std::fs::write(path(name), bytes).unwrap();
+}
+
+#[test]
+fn a_stored_profile_says_what_it_was_made_from() {
+    let made = profiles::builder().finish().unwrap();
+    if updating() {
+        let mut bytes = vec![0; made.saved_bytes()];
+        made.save(&mut bytes).unwrap();
+        std::fs::write(path("small.kkp"), bytes).unwrap();
+    }
+    let stored = Profile::load(&read("small.kkp")).unwrap();
+    assert_eq!(stored.model(), made.model());
+    assert_eq!(stored.description(), made.description());
+    assert_eq!(stored.default_step(), made.default_step());
+    assert_eq!(stored.qualities(), made.qualities());
+    assert_eq!(stored.policy(), made.policy());
+    assert_eq!(stored.streams(), made.streams());
+    for index in 0..made.streams().len() {
+        assert_eq!(stored.layout(index).unwrap(), made.layout(index).unwrap());
+        // What is fitted anew may differ in its last bits.
+        let shape = |profile: &Profile| {
+            let skeleton = &profile.skeleton(index).unwrap()?.skeleton;
+            Some((skeleton.dim(), skeleton.rank(), skeleton.n_centres()))
+        };
+        assert_eq!(shape(&stored), shape(&made));
+    }
 }
 
 /// A little-endian number of `len` bytes.
