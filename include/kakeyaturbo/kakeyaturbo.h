@@ -172,6 +172,16 @@
 #define KAKEYA_BLOCK_FLAG_RAW 32
 
 /**
+ * `kakeya_block_info::flags`: components have bits of their own, at a fixed rate.
+ */
+#define KAKEYA_BLOCK_FLAG_ALLOCATED 64
+
+/**
+ * `kakeya_block_info::flags`: values are those of a trellis.
+ */
+#define KAKEYA_BLOCK_FLAG_TRELLIS 128
+
+/**
  * Keys.
  */
 #define KAKEYA_PART_K 1
@@ -1175,6 +1185,26 @@ kakeya_status kakeya_fitter_create(const struct kakeya_params *params,
  * `fitter` is a live fitter; `rows` is as `kakeya_rows` says.
  */
 KAKEYA_API kakeya_status kakeya_fitter_add_rows(struct kakeya_fitter *fitter, const struct kakeya_rows *rows);
+
+/**
+ * Adds queries that will meet the rows of a segment, `n_queries` rows of the segment's dimension: the skeleton puts
+ * the error where they look least, and the certified error of a codec with `KAKEYA_DISTORTION_INNER_PRODUCT` is
+ * the one that they see. For rdo; optional. Where the segment has a RoPE rule, queries are those before RoPE and
+ * `positions` are where they are asked from, not below 0: they count at all distances from 0 to there. With NULL
+ * they count as they are.
+ *
+ * Errors: `UNSUPPORTED` for kakeya, `BAD_SHAPE` (no such segment), `BAD_PARAM` (a negative position),
+ * `NOT_FINITE`, `OUT_OF_MEMORY`.
+ *
+ * # Safety
+ * `fitter` is a live fitter; `queries` is as `kakeya_view` says; `positions` is NULL or has `n_queries` elements.
+ */
+KAKEYA_API
+kakeya_status kakeya_fitter_add_queries(struct kakeya_fitter *fitter,
+                                        size_t segment,
+                                        const struct kakeya_view *queries,
+                                        size_t n_queries,
+                                        const int32_t *positions);
 
 /**
  * Makes a skeleton of the rows added so far; more may be added afterwards for another one. Deterministic for
