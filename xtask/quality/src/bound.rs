@@ -111,10 +111,11 @@ mod tests {
     /// variance, so at a relative error D the bound is half of Shannon's, at the same error.
     #[test]
     fn a_redundant_half_costs_nothing() {
+        const ROWS: u16 = 20_000;
         let rng = ChaCha8Rng::seed_from_u64(5);
-        let normal: Vec<f32> = StandardNormal.sample_iter(rng).take(2 * 4000 * 8).collect();
+        let normal: Vec<f32> = StandardNormal.sample_iter(rng).take(2 * 8 * usize::from(ROWS)).collect();
         let document = |values: &[f32]| Document {
-            positions: (0..4000).collect(),
+            positions: (0..i32::from(ROWS)).collect(),
             tensors: vec![
                 values.chunks(8).flat_map(|h| h.iter().copied().chain(h.iter().map(|x| 3.0 * x))).collect(),
             ],
@@ -123,7 +124,7 @@ mod tests {
             suite: "kv",
             name: String::new(),
             tensors: vec![Tensor { layer: 0, heads: 2, head_dim: 8, rope: None }],
-            documents: normal.chunks(4000 * 8).map(document).collect(),
+            documents: normal.chunks(8 * usize::from(ROWS)).map(document).collect(),
             splits: vec![Split { fit: vec![0], judge: 1, curves: true }],
             joins: true,
         };
@@ -135,7 +136,7 @@ mod tests {
         // The mean square of the tensor is that of rows with gain 1: 16 values share 8 components of variance 2.
         for rate in [1.0, 3.0] {
             let (bits, errors) = water_fill(&found, 2.0 * shannon(rate));
-            assert!((bits / (4000.0 * 16.0) / (0.5 * rate) - 1.0).abs() < 0.02, "{bits}");
+            assert!((bits / (f64::from(ROWS) * 16.0) / (0.5 * rate) - 1.0).abs() < 0.02, "{bits}");
             assert!((errors[0] / shannon(rate) - 1.0).abs() < 0.02, "{errors:?}");
         }
     }

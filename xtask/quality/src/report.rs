@@ -65,31 +65,38 @@ fn names(records: &[Record]) -> Vec<&str> {
 fn points(records: &[Record], set: &str, range: Range<f64>) -> Table {
     let theoretical = |codec: &str| codec == "rd_bound" || codec == "uniform_entropy";
     let points = records.iter().filter(|r| r.set == set && r.is_point() && !theoretical(&r.codec));
-    let gauss = records.iter().any(|r| r.set == set && r.suite == "gauss");
-    let mut header = vec!["codec", "rows", "setting", "bpv", "× f16", "error", "± 95 %"];
-    if gauss {
-        header.retain(|title| *title != "rows");
-        header.extend(["Lloyd–Max", "uniform + entropy", "R(D)"]);
-    }
-    let mut table = table(&header);
-    for point in points {
-        let (Some(bpv), Some(error)) = (point.bpv, point.rel_err) else { continue };
-        if !range.contains(&bpv) {
-            continue;
-        }
-        let mut row = vec![point.codec.clone()];
-        row.extend(point.rows.clone());
-        row.push(point.setting.clone().unwrap_or_default());
-        row.extend([format!("{bpv:.3}"), format!("{:.2}", 16.0 / bpv), small(error)]);
-        row.push(point.ci95.map_or(String::new(), small));
-        if gauss {
-            row.push(lloyd_max(point).map_or(String::new(), small));
-            row.extend([theory::uniform_with_entropy(bpv), theory::shannon(bpv)].map(small));
-        }
-        table.add_row(row);
-    }
-    left(&mut table, header.iter().position(|title| *title == "bpv").unwrap_or(0));
-    table
+    let rows = points.filter(|point| point.bpv.is_some_and(|bpv| range.contains(&bpv))).map(|point| {
+        let (bpv, error) = (point.bpv.unwrap_or(f64::NAN), point.rel_err.unwrap_or(f64::NAN));
+        let theory = [theory::uniform_with_entropy(bpv), theory::shannon(bpv)].map(small);
+        let [uniform, shannon] =
+            if point.suite == "gauss" && bpv <= theory::MAX_RATE { theory } else { Default::default() };
+        let lloyd_max = lloyd_max(point).filter(|_| point.suite == "gauss");
+        vec![
+            point.codec.clone(),
+            point.rows.clone().unwrap_or_default(),
+            point.setting.clone().unwrap_or_default(),
+            format!("{bpv:.3}"),
+            format!("{:.2}", 16.0 / bpv),
+            small(error),
+            point.ci95.map_or(String::new(), small),
+            lloyd_max.map_or(String::new(), small),
+            uniform,
+            shannon,
+        ]
+    });
+    let header = [
+        "codec",
+        "rows",
+        "setting",
+        "bpv",
+        "× f16",
+        "error",
+        "± 95 %",
+        "Lloyd–Max",
+        "uniform + entropy",
+        "R(D)",
+    ];
+    table(&header, rows.collect(), 3)
 }
 
 /// Distortion of the quantiser that a point is made with, if it is Lloyd and Max's.
@@ -105,49 +112,46 @@ fn comparison(records: &[Record], set: &str) -> Table {
         records.iter().filter(|record| record.set == set && record.rival.is_some()).collect();
     let mut rivals: Vec<(&str, f64)> = Vec::new();
     let mut series: Vec<[&str; 3]> = Vec::new();
-    let key = |r: &'_ Record| -> [String; 3] {
-        [r.codec.clone(), r.rows.clone().unwrap_or_default(), r.setting.clone().unwrap_or_default()]
-    };
     for record in &compared {
         let rival = (record.rival.as_deref().unwrap_or(""), record.rel_err.unwrap_or(f64::NAN));
         if !rivals.contains(&rival) {
             rivals.push(rival);
         }
-        let name = [
-            record.codec.as_str(),
-            record.rows.as_deref().unwrap_or(""),
-            record.setting.as_deref().unwrap_or(""),
-        ];
+        let name = key(record);
         if !series.contains(&name) {
             series.push(name);
         }
     }
     series.sort_by_key(|name| name[0] == "rd_bound" || name[0] == "uniform_entropy");
-    let mut header = vec!["codec".to_owned(), "rows".to_owned(), "setting".to_owned()];
-    header.extend(rivals.iter().map(|(rival, error)| format!("{rival}: {}", small(*error))));
-    let mut table = table(&header);
-    for name in series {
-        let cell = |(rival, _): &(&str, f64)| {
-            let found = compared.iter().find(|r| key(r) == name && r.rival.as_deref() == Some(rival));
-            found.map_or(String::new(), |record| {
-                let bpv = record.bpv.map_or(String::new(), |bpv| format!("{bpv:.2}"));
-                let half = record.ci95.map_or(String::new(), |half| format!(" ± {half:.2}"));
-                let ratio = record.ratio.map(|ratio| format!(" ({ratio:.2}{half})"));
-                bpv + &ratio.unwrap_or_default()
-            })
-        };
-        table.add_row(name.iter().map(|part| (*part).to_owned()).chain(rivals.iter().map(cell)));
-    }
-    left(&mut table, 3);
-    table
+    let cell = |name: &[&str; 3], rival: &str| {
+        let found = compared.iter().find(|r| key(r) == *name && r.rival.as_deref() == Some(rival));
+        found.map_or(String::new(), |record| {
+            let bpv = record.bpv.map_or(String::new(), |bpv| format!("{bpv:.2}"));
+            let half = record.ci95.map_or(String::new(), |half| format!(" ± {half:.2}"));
+            let ratio = record.ratio.map(|ratio| format!(" ({ratio:.2}{half})"));
+            bpv + &ratio.unwrap_or_default()
+        })
+    };
+    let row = |name: &[&str; 3]| {
+        let cells = rivals.iter().map(|(rival, _)| cell(name, rival));
+        name.iter().map(|part| (*part).to_owned()).chain(cells).collect()
+    };
+    let titles = rivals.iter().map(|(rival, error)| format!("{rival}: {}", small(*error)));
+    let header: Vec<String> =
+        ["codec", "rows", "setting"].map(str::to_owned).into_iter().chain(titles).collect();
+    table(&header, series.iter().map(row).collect(), 3)
+}
+
+/// Codec, rows and setting.
+fn key(record: &Record) -> [&str; 3] {
+    [&record.codec, record.rows.as_deref().unwrap_or(""), record.setting.as_deref().unwrap_or("")]
 }
 
 /// Size of the skeletons of each set and cut, and what that is in bits per value.
 fn skeletons(records: &[Record]) -> Table {
     let of_skeleton: Vec<&Record> = records.iter().filter(|record| record.tokens.is_some()).collect();
-    let mut table = table(&["set", "rows", "skeletons", "bytes", "at 1k tokens", "8k", "64k"]);
     let same = |a: &&Record, b: &&Record| (&a.set, &a.rows) == (&b.set, &b.rows);
-    for group in of_skeleton.chunk_by(same) {
+    let row = |group: &[&Record]| {
         let number = |n: Option<usize>| n.map_or(String::new(), |n| n.to_string());
         let first = group[0];
         let mut row = vec![first.set.clone(), first.rows.clone().unwrap_or_default()];
@@ -155,29 +159,32 @@ fn skeletons(records: &[Record]) -> Table {
         row.extend(
             group.iter().map(|record| record.bpv.map_or(String::new(), |bpv| format!("{bpv:.3} bpv"))),
         );
-        table.add_row(row);
-    }
-    left(&mut table, 2);
-    table
+        row
+    };
+    let header = ["set", "rows", "skeletons", "bytes", "at 1k tokens", "8k", "64k"];
+    table(&header, of_skeleton.chunk_by(same).map(row).collect(), 2)
 }
 
-fn table<T: ToString>(header: &[T]) -> Table {
+/// A table without the columns that are empty, numbers from column `right` on.
+fn table<T: ToString>(header: &[T], rows: Vec<Vec<String>>, right: usize) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::ASCII_MARKDOWN).set_header(header.iter().map(ToString::to_string));
+    table.load_style(presets::ASCII_MARKDOWN);
+    let kept: Vec<usize> =
+        (0..header.len()).filter(|&i| rows.is_empty() || rows.iter().any(|row| !row[i].is_empty())).collect();
+    table.set_header(kept.iter().map(|&i| header[i].to_string()));
+    for row in rows {
+        table.add_row(kept.iter().map(|&i| row[i].clone()));
+    }
+    for (column, &i) in table.column_iter_mut().zip(&kept) {
+        column.set_cell_alignment(if i < right { CellAlignment::Left } else { CellAlignment::Right });
+    }
     table
 }
 
-/// Aligns the columns from `first` on to the right.
-fn left(table: &mut Table, first: usize) {
-    for column in table.column_iter_mut().skip(first) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-}
-
-/// Three significant digits, without an exponent.
+/// Three significant digits; small numbers have an exponent.
 fn small(x: f64) -> String {
-    if x <= 0.0 || !x.is_finite() {
-        return format!("{x}");
+    if !(1e-3..1e3).contains(&x) {
+        return format!("{x:.2e}");
     }
     let digits = (2 - x.log10().floor() as i32).max(0) as usize;
     format!("{x:.digits$}")
@@ -216,13 +223,10 @@ mod tests {
         assert_eq!(fill(&filled, &records()).unwrap(), filled);
         assert!(filled.starts_with("a\n<!-- table: points iid-4 -->\n| codec"), "{filled}");
         assert!(filled.contains("\n<!-- end -->\nb\n") && !filled.contains("old"), "{filled}");
-        assert!(filled.contains("| 1.80 (0.90 ± 0.01) |"), "{filled}");
+        assert!(filled.contains(" 1.80 (0.90 ± 0.01) |"), "{filled}");
         let row: Vec<&str> =
             filled.lines().find(|l| l.starts_with("| turbo")).unwrap().split('|').map(str::trim).collect();
-        assert_eq!(
-            row[1..],
-            ["turbo", "bits=2", "2.000", "8.00", "0.118", "", "0.117", "0.0889", "0.0625", ""]
-        );
+        assert_eq!(row[1..], ["turbo", "bits=2", "2.000", "8.00", "0.118", "0.117", "0.0889", "0.0625", ""]);
         assert!(!filled.contains("bits=8"), "{filled}");
     }
 
@@ -234,6 +238,6 @@ mod tests {
 
     #[test]
     fn numbers_have_three_digits() {
-        assert_eq!([0.1175, 0.000_041_19, 12.345, 123.4].map(small), ["0.117", "0.0000412", "12.3", "123"]);
+        assert_eq!([0.1175, 0.000_041_19, 12.345, 123.4].map(small), ["0.117", "4.12e-5", "12.3", "123"]);
     }
 }

@@ -45,7 +45,7 @@ mod tests {
     #[test]
     fn intervals_follow_students_distribution() {
         // Tabulated quantiles 0.975 with 1, 4 and 11 degrees of freedom.
-        for (n, quantile) in [(2, 12.706), (5, 2.776), (12, 2.201)] {
+        for (n, quantile) in [(2, 12.706), (5, 2.7764), (12, 2.2010)] {
             let samples: Vec<f64> = (0..n).map(f64::from).collect();
             let Mean { value, half, n } = Mean::of(&samples);
             let count = n as f64;

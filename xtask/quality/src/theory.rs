@@ -12,8 +12,11 @@ pub fn shannon(rate: f64) -> f64 {
     (-2.0 * rate).exp2()
 }
 
+/// Largest rate for which the quantiser below is computed.
+pub const MAX_RATE: f64 = 10.0;
+
 /// Distortion of a uniform quantiser with cells around the multiples of its step, each decoded to its mean, at
-/// an entropy of `rate` bits, at most 10: what a scalar quantiser with an ideal entropy coder reaches.
+/// an entropy of `rate` bits, at most [`MAX_RATE`]: what a scalar quantiser with an ideal entropy coder reaches.
 pub fn uniform_with_entropy(rate: f64) -> f64 {
     // The entropy falls as the step grows.
     let (mut fine, mut coarse) = (1e-3_f64, 20.0_f64);
