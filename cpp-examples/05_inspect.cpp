@@ -12,6 +12,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cmath>
 #include <cstdio>
 #include <exception>
 #include <fstream>
@@ -57,12 +58,13 @@ const char* distortion_name(std::uint32_t distortion) {
 void print(const kakeya_block_info& info) {
     const auto bytes = static_cast<unsigned long long>(info.bytes);
     // Every row has codes, so that any row is found without an index; those of raw rows are not used.
-    const unsigned long long codes = (1ULL * info.n_rows * info.rank * info.bits + 7) / 8;
+    const auto codes =
+        static_cast<unsigned long long>(std::ceil(static_cast<double>(info.n_rows * info.rank) * info.bits / 8));
     std::printf("format version    %u\n", info.version);
     std::printf("preset            %s\n", preset_name(info.preset));
     std::printf("distortion        %s\n", distortion_name(info.distortion));
     std::printf("rows              %zu of %zu values\n", info.n_rows, info.dim);
-    std::printf("coded components  %zu of %u bits, %zu K-means centres\n", info.rank, info.bits, info.n_centres);
+    std::printf("coded components  %zu of %g bits, %zu K-means centres\n", info.rank, static_cast<double>(info.bits), info.n_centres);
     std::printf("raw rows          %u\n", info.n_protected);
     std::printf("checksum          %s\n", (info.flags & KAKEYA_BLOCK_FLAG_CHECKSUM) != 0 ? "payload" : "header only");
     std::printf("skeleton          %s\n", (info.flags & KAKEYA_BLOCK_FLAG_OWN_SKELETON) != 0 ? "in the block" : "none");

@@ -134,6 +134,12 @@ pub enum Error {
         /// The bound.
         bound: f64,
     },
+    /// No step brings a block below the size that was asked for.
+    #[error("the block does not fit in {max_bytes} bytes (max_bytes) at any step")]
+    MaxBytesNotMet {
+        /// The size.
+        max_bytes: usize,
+    },
     /// The destination is too small.
     #[error("destination has {got} bytes, {need} are needed")]
     DstTooSmall {

@@ -161,7 +161,7 @@ pub(crate) fn extent((rows, cols): (usize, usize), strides: (isize, isize)) -> O
 }
 
 /// The views of a block, by segment. Implemented by slices here and by the pointers of the C API there.
-pub trait Views {
+pub(crate) trait Views {
     /// The view of a segment of `dim` coordinates; `None` where the caller does not want it decoded.
     fn view(&self, segment: usize, dim: usize) -> Result<Option<View<'_>>>;
 }

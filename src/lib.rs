@@ -60,6 +60,10 @@ mod simd;
 #[forbid(unsafe_code)]
 mod skeleton;
 #[forbid(unsafe_code)]
+mod stepped;
+#[forbid(unsafe_code)]
+mod trellis;
+#[forbid(unsafe_code)]
 pub mod wht;
 
 pub use codec::{

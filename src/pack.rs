@@ -53,13 +53,12 @@ pub fn bytes_for(count: usize, width: u8) -> Option<usize> {
     count.checked_mul(usize::from(width)).map(|bits| bits.div_ceil(8))
 }
 
-/// Reads symbols `first .. first + symbols.len()` of a stream of `width` bits.
+/// Reads as many symbols of `width` bits as there is room for, from bit `start` of a stream on.
 ///
 /// # Panics
 /// Where the stream ends before the last symbol.
 #[inline(always)]
-pub fn unpack(stream: &[u8], width: u8, first: usize, symbols: &mut [u8]) {
-    let start = first * usize::from(width);
+pub fn unpack(stream: &[u8], width: u8, start: usize, symbols: &mut [u8]) {
     if start.is_multiple_of(8) && symbols.len().is_multiple_of(8) {
         let bytes = &stream[start / 8..];
         match width {
@@ -136,7 +135,7 @@ mod tests {
                 assert_eq!(Some(stream.len()), bytes_for(5 * len, width));
                 for (r, row) in rows.iter().enumerate() {
                     let mut back = vec![0; len];
-                    unpack(&stream, width, r * len, &mut back);
+                    unpack(&stream, width, r * len * usize::from(width), &mut back);
                     assert_eq!(&back, row, "width {width}, length {len}, row {r}");
                 }
             }

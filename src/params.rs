@@ -3,6 +3,9 @@
 use crate::error::{Error, Result};
 use crate::quantize::MAX_BITS;
 
+/// Highest effort of the encoder.
+pub const MAX_EFFORT: u32 = 1;
+
 /// Largest number of K-means centres.
 pub const MAX_CENTRES: u32 = 256;
 
@@ -49,6 +52,33 @@ pub enum RateControl {
     Bits,
     /// [`Settings::step`]: the error is fixed, the size follows the data. For [`Preset::Rdo`].
     Step,
+    /// [`Settings::max_bytes`]: the finest step whose block fits. For [`Preset::Rdo`].
+    MaxBytes,
+}
+
+impl RateControl {
+    /// The number of the C API.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Bits => 0,
+            Self::Step => 1,
+            Self::MaxBytes => 2,
+        }
+    }
+
+    /// The rate control of a code.
+    pub fn from_code(code: u32) -> Result<Self> {
+        match code {
+            0 => Ok(Self::Bits),
+            1 => Ok(Self::Step),
+            2 => Ok(Self::MaxBytes),
+            got => Err(Error::BadParam {
+                what: "rate_control",
+                got: f64::from(got),
+                expected: "0 (bits), 1 (step) or 2 (max_bytes)",
+            }),
+        }
+    }
 }
 
 /// What to do with a row that contains NaN or infinity.
@@ -67,10 +97,15 @@ pub struct Settings {
     pub preset: Preset,
     /// What fixes the rate.
     pub rate_control: RateControl,
-    /// Bits per coded component, an integer from 1 to 8.
+    /// Bits per coded component: an integer from 1 to 8; for [`Preset::Rdo`] their average, any number in (0, 8].
     pub bits: f32,
-    /// Step of the uniform quantiser, in units of the rows; positive with [`RateControl::Step`].
+    /// Step of the uniform quantiser, in units of the rows: positive with [`RateControl::Step`]; with
+    /// [`RateControl::MaxBytes`] the finest one to try, 0 = as fine as fits; 0 otherwise.
     pub step: f32,
+    /// Largest size of a block in bytes; positive with [`RateControl::MaxBytes`], 0 otherwise.
+    pub max_bytes: usize,
+    /// How hard the encoder works at a step, 0 to [`MAX_EFFORT`]: 0 = a plain uniform quantiser, 1 = a trellis.
+    pub effort: u32,
     /// Rows that are entropy-coded together, 1 to 65,535: the unit of random access.
     pub rows_per_run: u32,
     /// Largest allowed absolute error with `LInf`; 0 = none asked.
@@ -100,6 +135,8 @@ impl Default for Settings {
             rate_control: RateControl::Bits,
             bits: 4.0,
             step: 0.0,
+            max_bytes: 0,
+            effort: 0,
             rows_per_run: 128,
             max_abs_error: 0.0,
             variance_ratio: 0.99,
@@ -124,25 +161,41 @@ pub struct Params {
 impl Params {
     /// Checks every field against its range.
     pub fn new(settings: Settings) -> Result<Self> {
+        let rdo = settings.preset == Preset::Rdo;
+        let control = settings.rate_control;
         let bits = settings.bits;
-        check(
-            "bits",
-            bits.fract() == 0.0 && (1.0..=f32::from(MAX_BITS)).contains(&bits),
-            bits,
-            "an integer from 1 to 8",
-        )?;
+        let most = f32::from(MAX_BITS);
+        if rdo {
+            check("bits", bits > 0.0 && bits <= most, bits, "a number in (0, 8]")?;
+        } else {
+            let legal = bits.fract() == 0.0 && (1.0..=most).contains(&bits);
+            check("bits", legal, bits, "an integer from 1 to 8")?;
+        }
+        if control != RateControl::Bits && !rdo {
+            return Err(Error::Unsupported { what: "this rate control", why: "turbo and kakeya take bits" });
+        }
         let step = settings.step;
-        check("step", step >= 0.0 && step.is_finite(), step, "a finite number not below 0")?;
-        let stepped = settings.rate_control == RateControl::Step;
-        check("step", step.is_normal() == stepped, step, "positive with rate control step, 0 without")?;
+        match control {
+            RateControl::Bits => check("step", step == 0.0, step, "0 without rate control step"),
+            RateControl::Step => check("step", step > 0.0 && step.is_normal(), step, "a positive number"),
+            RateControl::MaxBytes => {
+                let legal = step == 0.0 || (step > 0.0 && step.is_normal());
+                check("step", legal, step, "0 or a positive number")
+            }
+        }?;
+        let capped = control == RateControl::MaxBytes;
+        let size = settings.max_bytes;
+        check(
+            "max_bytes",
+            (size > 0) == capped,
+            size as f32,
+            "positive with rate control max_bytes, else 0",
+        )?;
+        let effort = settings.effort;
+        let highest = if control == RateControl::Bits { 0 } else { MAX_EFFORT };
+        check("effort", effort <= highest, effort as f32, "0, or 1 where there is a step")?;
         let runs = settings.rows_per_run;
         check("rows_per_run", (1..=65_535).contains(&runs), runs as f32, "an integer from 1 to 65535")?;
-        if stepped != (settings.preset == Preset::Rdo) {
-            return Err(Error::Unsupported {
-                what: "this rate control",
-                why: "rdo takes a step, the others bits",
-            });
-        }
         let bound = settings.max_abs_error;
         check("max_abs_error", bound >= 0.0 && bound.is_finite(), bound, "a finite number not below 0")?;
         let ratio = settings.variance_ratio;
@@ -155,7 +208,9 @@ impl Params {
             let limit = u32::MAX as usize;
             return Err(Error::BadShape { what: "max_protected", got: settings.max_protected, limit });
         }
-        Ok(Self { bits: bits as u8, settings })
+        // Of rdo the width differs by component.
+        let bits = if rdo { 0 } else { bits as u8 };
+        Ok(Self { bits, settings })
     }
 
     /// The settings.
@@ -163,7 +218,7 @@ impl Params {
         &self.settings
     }
 
-    /// Bits per coded component.
+    /// Bits per coded component; 0 where they differ.
     pub fn bits(&self) -> u8 {
         self.bits
     }
@@ -195,6 +250,11 @@ mod tests {
             let settings = Settings { bits, ..Settings::default() };
             assert!(Params::new(settings).is_err(), "{bits} bits");
         }
+        assert!(refused(|s| s.step = 0.5));
+        assert!(refused(|s| s.effort = 1));
+        assert!(refused(|s| s.max_bytes = 1000));
+        assert!(refused(|s| s.rate_control = RateControl::Step));
+        assert!(refused(|s| s.rate_control = RateControl::MaxBytes));
         assert!(refused(|s| s.max_abs_error = -1.0));
         assert!(refused(|s| s.max_abs_error = f32::NAN));
         assert!(refused(|s| s.variance_ratio = 0.0));
@@ -207,10 +267,40 @@ mod tests {
     }
 
     #[test]
-    fn codes_name_presets() {
-        for preset in [Preset::Turbo, Preset::Kakeya] {
+    fn a_rate_control_takes_its_own_field() {
+        let base = Settings { preset: Preset::Rdo, ..Settings::default() };
+        let step = Settings { rate_control: RateControl::Step, step: 0.5, ..base.clone() };
+        let capped = Settings { rate_control: RateControl::MaxBytes, max_bytes: 900, ..base.clone() };
+        let legal = |settings: Settings| Params::new(settings).is_ok();
+        for bits in [0.01, 1.7, 8.0] {
+            assert!(legal(Settings { bits, ..base.clone() }), "{bits} bits");
+        }
+        for bits in [0.0, -1.0, 8.01, f32::NAN] {
+            assert!(!legal(Settings { bits, ..base.clone() }), "{bits} bits");
+        }
+        for step in [0.0, -1.0, 1e-40, f32::NAN, f32::INFINITY] {
+            assert!(
+                !legal(Settings { rate_control: RateControl::Step, step, ..base.clone() }),
+                "step {step}"
+            );
+        }
+        assert!(legal(Settings { effort: 1, ..step.clone() }));
+        assert!(!legal(Settings { effort: 2, ..step.clone() }));
+        assert!(!legal(Settings { max_bytes: 9, ..step }));
+        assert!(legal(capped.clone()) && legal(Settings { step: 0.1, effort: 1, ..capped.clone() }));
+        assert!(!legal(Settings { max_bytes: 0, ..capped.clone() }));
+        assert!(!legal(Settings { step: -0.1, ..capped }));
+    }
+
+    #[test]
+    fn codes_name_presets_and_rate_controls() {
+        for preset in [Preset::Turbo, Preset::Kakeya, Preset::Rdo] {
             assert_eq!(Preset::from_code(u32::from(preset.code())).unwrap(), preset);
         }
         assert!(Preset::from_code(7).is_err());
+        for control in [RateControl::Bits, RateControl::Step, RateControl::MaxBytes] {
+            assert_eq!(RateControl::from_code(u32::from(control.code())).unwrap(), control);
+        }
+        assert!(RateControl::from_code(3).is_err());
     }
 }

@@ -10,15 +10,15 @@ use std::fmt::Write as _;
 fn frequencies(model: &Model, bin: Bin) -> Vec<u32> {
     let range = 1 << FREQ_BITS;
     let freq = |value: i32, extra: f32| {
-        let bits = model.cost(bin, value) - extra;
-        assert_eq!(bits, model.cost(bin, -value) - extra, "{value} and its negative in {bin:?}");
+        let bits = model.cost(0, bin, value) - extra;
+        assert_eq!(bits, model.cost(0, bin, -value) - extra, "{value} and its negative in {bin:?}");
         (FREQ_BITS as f32 - bits).exp2().round() as u32
     };
     let (mut found, mut left) = (vec![freq(0, 0.0)], range - freq(0, 0.0));
     for value in 1..=WIDEST {
         // The last one is escaped by one bit, the value beyond it by three; and the frequencies add up.
         let last = freq(value, 1.0);
-        if 2 * last == left && model.cost(bin, value + 1) == model.cost(bin, value) + 2.0 {
+        if 2 * last == left && model.cost(0, bin, value + 1) == model.cost(0, bin, value) + 2.0 {
             found.push(last);
             return found;
         }
@@ -30,7 +30,7 @@ fn frequencies(model: &Model, bin: Bin) -> Vec<u32> {
 
 #[test]
 fn documented_tables_are_those_of_the_rate_model() {
-    let model = Model::new().unwrap();
+    let model = Model::new(false).unwrap();
     let mut expected = String::from("table\tbin\tescape");
     (1..=OFFSET_SIZES).for_each(|size| write!(expected, "\toffset{size}").unwrap());
     (0..=WIDEST).for_each(|size| write!(expected, "\tfreq{size}").unwrap());

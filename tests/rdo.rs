@@ -177,7 +177,7 @@ fn turn(rope: &Rope, position: i32, values: &[f32]) -> Vec<f32> {
 
 /// Bits that the rate model gives the values of the test rows, quantised here once more from the definition.
 fn ideal_bits(stream: &Stream, y: &[f64], step: f32, per_run: usize) -> f64 {
-    let (model, dim, delta) = (Model::new().unwrap(), stream.test.dim, f64::from(step));
+    let (model, dim, delta) = (Model::new(false).unwrap(), stream.test.dim, f64::from(step));
     let variances = stream.skeleton.variances();
     let base: Vec<i32> = variances.iter().map(|v| log2_eighths(v.sqrt()) - log2_eighths(step)).collect();
     let value = |y: f64| ((y.abs() / delta + 0.375).floor() * y.signum()) as i32;
@@ -189,7 +189,7 @@ fn ideal_bits(stream: &Stream, y: &[f64], step: f32, per_run: usize) -> f64 {
             let whitened =
                 row.iter().zip(variances).map(|(y, v)| y * y / (f64::from(*v) + delta * delta / 12.0));
             let gain = (2.0 * (whitened.sum::<f64>() / dim as f64).log2()).round().clamp(-8.0, 7.0) as i32;
-            let cost = |j: usize| f64::from(model.cost(Bin::of(base[j] + 2 * gain), value(row[j])));
+            let cost = |j: usize| f64::from(model.cost(0, Bin::of(base[j] + 2 * gain), value(row[j])));
             bits += (0..live).map(cost).sum::<f64>();
         }
     }

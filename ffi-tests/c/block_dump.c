@@ -105,8 +105,8 @@ static void print(const char *name, size_t length, size_t shown) {
     printf("%s\n", name);
     printf("  version %" PRIu32 ", preset %" PRIu32 ", distortion %" PRIu32 ", flags %" PRIu32 "\n", info.version,
            info.preset, info.distortion, info.flags);
-    printf("  rows %zu, dim %zu, rank %zu, centres %zu, bits %" PRIu32 ", protected %" PRIu32 "\n", info.n_rows,
-           info.dim, info.rank, info.n_centres, info.bits, info.n_protected);
+    printf("  rows %zu, dim %zu, rank %zu, centres %zu, bits %g, protected %" PRIu32 "\n", info.n_rows,
+           info.dim, info.rank, info.n_centres, (double)info.bits, info.n_protected);
     printf("  step %g, rows per run %" PRIu32 "\n", (double)info.step, info.rows_per_run);
     printf("  bytes %" PRIu64 ", raw bytes %" PRIu64 "\n", info.bytes, info.raw_bytes);
     printf("  certified error %.3g\n  fingerprint ", info.certified_error);

@@ -65,12 +65,19 @@ public:
 
     Params& preset(Preset preset) noexcept { return raw_.preset = static_cast<std::uint32_t>(preset), *this; }
     Params& distortion(Distortion d) noexcept { return raw_.distortion = static_cast<std::uint32_t>(d), *this; }
-    /** Bits per coded component: an integer from 1 to 8. */
-    Params& bits(int bits) noexcept { return raw_.bits = static_cast<float>(bits), *this; }
+    /** Bits per coded component: an integer from 1 to 8; Preset::rdo: their average, any number up to 8. */
+    Params& bits(double bits) noexcept { return raw_.bits = static_cast<float>(bits), *this; }
     /** Preset::rdo: a fixed step of the quantiser, in the units of the rows after gains; the size follows the data. */
     Params& step(float step) noexcept {
         return raw_.rate_control = KAKEYA_RATE_CONTROL_STEP, raw_.step = step, *this;
     }
+    /** Preset::rdo: the largest size of a block; the finest step that fits is searched for, from `finest` on. */
+    Params& max_bytes(std::size_t bytes, float finest = 0) noexcept {
+        raw_.rate_control = KAKEYA_RATE_CONTROL_MAX_BYTES;
+        return raw_.max_bytes = bytes, raw_.step = finest, *this;
+    }
+    /** Preset::rdo with a step: 0 = plain, 1 = a trellis search: slower to encode, smaller at the same error. */
+    Params& effort(std::uint32_t effort) noexcept { return raw_.effort = effort, *this; }
     /** Preset::rdo: rows that are entropy-coded together, 1 to 65535. */
     Params& rows_per_run(std::uint32_t rows) noexcept { return raw_.rows_per_run = rows, *this; }
     /** Distortion::linf: largest allowed |x - x'|, in the units of the rows; 0 = none asked. */
@@ -79,7 +86,7 @@ public:
     Params& variance_ratio(float ratio) noexcept { return raw_.variance_ratio = ratio, *this; }
     /** Preset::kakeya: largest number of components; 0 = no limit but the dimension. */
     Params& max_rank(std::uint32_t rank) noexcept { return raw_.max_rank = rank, *this; }
-    /** Preset::kakeya: centres to try (0 to 256, 0 = none) and rounds (1 to 100). */
+    /** Preset::kakeya, Preset::rdo: centres to try (0 to 256, 0 = none) and rounds (1 to 100). */
     Params& kmeans(std::uint32_t centres, std::uint32_t rounds = 10) noexcept {
         return raw_.kmeans_k = centres, raw_.kmeans_iters = rounds, *this;
     }

@@ -72,7 +72,7 @@ impl Assembly<'_> {
     }
 }
 
-impl<V: Views + ?Sized> Rows<'_, V> {
+impl<V: ?Sized> Rows<'_, V> {
     /// Checks counts and weights against the layout.
     pub(super) fn check(&self, layout: &Layout) -> Result<()> {
         let lengths = [
@@ -93,7 +93,10 @@ impl<V: Views + ?Sized> Rows<'_, V> {
 
     /// Row `i` of a segment, as it is in its tensor.
     #[inline(always)]
-    fn read(&self, segment: usize, i: usize, part: &mut [f32]) -> Result<()> {
+    fn read(&self, segment: usize, i: usize, part: &mut [f32]) -> Result<()>
+    where
+        V: Views,
+    {
         let view = self.views.view(segment, part.len())?;
         view.ok_or(Error::NullPointer { what: "data of a view" })?.read(i, part);
         Ok(())

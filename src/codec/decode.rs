@@ -1,8 +1,7 @@
 //! The rows of a block, back into engine tensors.
 
 use super::row::{Kernel, RowCode, Scratch};
-use super::runs::RunReader;
-use super::stepped::{Stepper, WIDEST_STEP};
+use super::run_reader::RunReader;
 use super::{Codec, RowsMut, Workspace};
 use crate::error::{Error, Result};
 use crate::format::artifact::check_parts;
@@ -11,10 +10,12 @@ use crate::format::block::{
     UNUSED_SLOT,
 };
 use crate::format::bytes::Fields;
-use crate::layout::Views;
+use crate::layout::{View, Views};
 use crate::pack::unpack;
+use crate::params::RateControl;
 use crate::scale;
 use crate::skeleton::index_bits;
+use crate::stepped::{BlockStep, WIDEST_STEP};
 use fearless_simd::dispatch;
 use std::ops::Range;
 
@@ -33,7 +34,18 @@ impl Codec {
     }
 
     /// Decodes all rows of a block. What `rows` points to is undefined after an error.
-    pub fn decode<V: Views + ?Sized>(
+    #[inline(never)]
+    pub fn decode(
+        &self,
+        workspace: &mut Workspace,
+        src: &[u8],
+        rows: &RowsMut<'_, [View<'_>]>,
+    ) -> Result<()> {
+        self.decode_into(workspace, src, rows)
+    }
+
+    /// As [`Codec::decode`], to any kind of views.
+    pub(crate) fn decode_into<V: Views + ?Sized>(
         &self,
         workspace: &mut Workspace,
         src: &[u8],
@@ -46,7 +58,19 @@ impl Codec {
 
     /// Decodes rows `first .. first + rows.n` of a block. The whole block is checked, only those rows are
     /// decoded.
-    pub fn decode_rows<V: Views + ?Sized>(
+    #[inline(never)]
+    pub fn decode_rows(
+        &self,
+        workspace: &mut Workspace,
+        src: &[u8],
+        first: usize,
+        rows: &RowsMut<'_, [View<'_>]>,
+    ) -> Result<()> {
+        self.decode_rows_into(workspace, src, first, rows)
+    }
+
+    /// As [`Codec::decode_rows`], to any kind of views.
+    pub(crate) fn decode_rows_into<V: Views + ?Sized>(
         &self,
         workspace: &mut Workspace,
         src: &[u8],
@@ -105,7 +129,8 @@ impl Codec {
             _ if header.has(FLAG_RAW) => pass.restore(row),
             (Some(stepper), Some(room)) => {
                 let values = &mut room.values[..shape.0];
-                dispatch!(self.tier.level(), _token => pass.run_stepped(stepper, row, values, scratch))
+                let quantizer = stepper.at(header.step);
+                dispatch!(self.tier.level(), _token => pass.run_stepped(quantizer, row, values, scratch))
             }
             _ => dispatch!(self.tier.level(), _token => pass.run(row, scratch)),
         }
@@ -237,6 +262,10 @@ impl<'a> Block<'a> {
             ours.flags |= if codec.layout.needs_positions() { header.flags & FLAG_POSITIONS } else { 0 };
         } else if header.has(FLAG_RUNS) {
             (ours.slots, ours.bytes) = (header.slots, header.bytes);
+            if codec.params.settings().rate_control == RateControl::MaxBytes {
+                // The encoder found it.
+                ours.step = header.step;
+            }
             ours.flags |= header.flags & FLAG_WEIGHTS;
         }
         ours.n_protected = header.n_protected;
@@ -274,7 +303,7 @@ impl<'a> Block<'a> {
         let width = index_bits(usize::from(self.header.n_centres));
         let mut index = [0];
         if width > 0 {
-            unpack(&self.src[self.sections.indices.clone()], width, row, &mut index);
+            unpack(&self.src[self.sections.indices.clone()], width, row * usize::from(width), &mut index);
         }
         index[0]
     }
@@ -304,7 +333,7 @@ impl<V: Views + ?Sized> Pass<'_, V> {
             }
             let code = RowCode { scale: block.scale(at), ..block.row_code(at) };
             let symbols = &mut scratch.symbols[..rank];
-            unpack(stream, block.header.bits, at * rank, symbols);
+            self.kernel.grid.unpack(stream, at, symbols);
             self.kernel.decode(code, symbols, &mut scratch.back, row);
             self.store(i, row)?;
         }
@@ -314,13 +343,13 @@ impl<V: Views + ?Sized> Pass<'_, V> {
     #[inline(always)]
     fn run_stepped(
         &self,
-        stepper: &Stepper,
+        quantizer: BlockStep<'_>,
         row: &mut [f32],
         values: &mut [i32],
         scratch: &mut Scratch,
     ) -> Result<()> {
         let block = self.block;
-        let mut reader = RunReader::new(stepper, &block.header, &block.sections, block.src);
+        let mut reader = RunReader::new(quantizer, &block.header, &block.sections, block.src);
         for i in 0..self.rows.n {
             let at = self.first + i;
             if let Some(slot) = block.find_slot(at) {
@@ -329,7 +358,7 @@ impl<V: Views + ?Sized> Pass<'_, V> {
             }
             reader.values(at, values)?;
             let (step, code) = (reader.step(at), block.row_code(at));
-            self.kernel.decode_stepped(stepper, step, code, values, &mut scratch.back, row);
+            self.kernel.decode_stepped(quantizer, step, code, values, &mut scratch.back, row);
             self.store(i, row)?;
         }
         Ok(())

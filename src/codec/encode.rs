@@ -7,8 +7,9 @@ use crate::distortion::{Distortion, InnerProduct, LInf, MSE};
 use crate::error::{Error, Result};
 use crate::format::block::{FLAG_POSITIONS, HEADER_BYTES, Header, Sections};
 use crate::format::bytes::Section;
-use crate::layout::Views;
+use crate::layout::{View, Views};
 use crate::pack::BitPacker;
+use crate::quantize::Grid;
 use crate::skeleton::{fit_block, index_bits};
 use crc32fast::Hasher;
 use fearless_simd::dispatch;
@@ -17,7 +18,18 @@ impl Codec {
     /// Encodes `rows` to the start of `dst` and returns the size of the block. `dst` is written, never read.
     ///
     /// Allocates nothing, except where the block brings its own skeleton.
-    pub fn encode<V: Views + ?Sized>(
+    #[inline(never)]
+    pub fn encode(
+        &self,
+        workspace: &mut Workspace,
+        rows: &Rows<'_, [View<'_>]>,
+        dst: &mut [u8],
+    ) -> Result<usize> {
+        self.encode_from(workspace, rows, dst)
+    }
+
+    /// As [`Codec::encode`], from any kind of views.
+    pub(crate) fn encode_from<V: Views + ?Sized>(
         &self,
         workspace: &mut Workspace,
         rows: &Rows<'_, V>,
@@ -61,7 +73,7 @@ impl Codec {
         let (need, got) = (header.bytes as usize, dst.len());
         let dst = dst.get_mut(..need).ok_or(Error::DstTooSmall { need, got })?;
         let (head, mut payload) = dst.split_at_mut(HEADER_BYTES);
-        let mut writer = Writer::new(&header, &mut payload);
+        let mut writer = Writer::new(&header, kernel.grid, &mut payload);
         if self.skeleton.is_none() {
             skeleton.write_parts(|part| writer.skeleton.put(part));
         }
@@ -110,14 +122,15 @@ struct Writer<'a> {
     raw: Section<'a>,
     packed_indices: BitPacker,
     packed_symbols: BitPacker,
-    /// Widths of a centre index and of a symbol.
-    widths: (u8, u8),
+    grid: &'a Grid,
+    /// Bits of a centre index.
+    index_bits: u8,
     has_reaches: bool,
     has_positions: bool,
 }
 
 impl<'a> Writer<'a> {
-    fn new(header: &Header, payload: &mut &'a mut [u8]) -> Self {
+    fn new(header: &Header, grid: &'a Grid, payload: &mut &'a mut [u8]) -> Self {
         let sections = Sections::of(header).expect("the size of the block was computed from them");
         let checksum = header.has(crate::format::block::FLAG_CHECKSUM);
         let mut split = |range: std::ops::Range<usize>| Section::split(payload, range.len(), checksum);
@@ -131,7 +144,8 @@ impl<'a> Writer<'a> {
             raw: split(sections.raw),
             packed_indices: BitPacker::default(),
             packed_symbols: BitPacker::default(),
-            widths: (index_bits(usize::from(header.n_centres).max(1)), header.bits),
+            grid,
+            index_bits: index_bits(usize::from(header.n_centres).max(1)),
             has_reaches: header.n_centres > 0,
             has_positions: header.has(FLAG_POSITIONS),
         }
@@ -143,11 +157,11 @@ impl<'a> Writer<'a> {
         if self.has_reaches {
             self.reaches.put(&[code.reach]);
         }
-        if self.widths.0 > 0 {
-            let len = self.packed_indices.push(&[code.centre], self.widths.0, bytes);
+        if self.index_bits > 0 {
+            let len = self.packed_indices.push(&[code.centre], self.index_bits, bytes);
             self.indices.put(&bytes[..len]);
         }
-        let len = self.packed_symbols.push(symbols, self.widths.1, bytes);
+        let len = self.grid.push(&mut self.packed_symbols, symbols, bytes);
         self.symbols.put(&bytes[..len]);
     }
 

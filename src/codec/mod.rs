@@ -5,9 +5,10 @@ mod bound;
 mod decode;
 mod encode;
 mod plain;
+mod raw_block;
 mod row;
+mod run_reader;
 mod runs;
-mod stepped;
 mod stream;
 mod workspace;
 
@@ -16,7 +17,6 @@ pub use decode::verify;
 use encode::Tally;
 pub use plain::{Codes, decode_block, encode_block};
 pub(crate) use row::unit_of;
-use stepped::Stepper;
 pub use stream::StreamFitter;
 pub use workspace::Workspace;
 
@@ -25,10 +25,11 @@ use crate::error::{Error, Result, try_reserve};
 use crate::format::FORMAT_VERSION;
 use crate::layout::Layout;
 use crate::params::{NanPolicy, Params, Preset, RateControl};
-use crate::quantize::Quantizer;
+use crate::quantize::Grid;
 use crate::rope::Pairing;
 use crate::simd::Tier;
 use crate::skeleton::Skeleton;
+use crate::stepped::Stepper;
 use crate::wht::Rotation;
 use row::Kernel;
 use std::sync::Arc;
@@ -113,7 +114,7 @@ pub struct Codec {
     /// The skeleton that all blocks share; `None` = each block brings its own.
     skeleton: Option<Arc<Skeleton>>,
     rotation: Rotation,
-    quantizer: Quantizer,
+    grid: Grid,
     /// The quantiser at a fixed step; `None` at fixed rate.
     stepper: Option<Stepper>,
     /// Inverse gain of each coordinate.
@@ -171,9 +172,15 @@ impl Codec {
         // After a transform of full rank a rotation would only flatten what the transform has sorted.
         let rotated = if rdo { 0 } else { skeleton.as_deref().map_or(0, Skeleton::rank) };
         let rotation = Rotation::new(rotated, params.settings().seed)?;
-        let stepper = match skeleton.as_deref() {
-            Some(skeleton) if rdo => Some(Stepper::new(skeleton, params.settings().step)?),
-            _ => None,
+        let shared = skeleton.as_deref().filter(|_| rdo);
+        let fixed = params.settings().rate_control == RateControl::Bits;
+        let stepper = match shared.filter(|_| !fixed) {
+            Some(skeleton) => Some(Stepper::new(skeleton.variances(), params.settings())?),
+            None => None,
+        };
+        let grid = match shared {
+            Some(skeleton) => Grid::allocated(skeleton.variances(), params.settings().bits)?,
+            None => Grid::uniform(params.bits()),
         };
         let mut units = try_reserve(dim, "the codec")?;
         for segment in layout.segments() {
@@ -181,14 +188,13 @@ impl Codec {
         }
         let partners = partners(&layout)?;
         let fingerprint = fingerprint(&params, objective, &layout, skeleton.as_deref())?;
-        let quantizer = Quantizer::new(params.bits());
         Ok(Self {
             params,
             objective,
             layout,
             skeleton,
             rotation,
-            quantizer,
+            grid,
             stepper,
             units,
             partners,
@@ -238,7 +244,7 @@ impl Codec {
         Kernel {
             skeleton,
             rotation: &self.rotation,
-            quantizer: &self.quantizer,
+            grid: &self.grid,
             units: &self.units,
             partners: &self.partners,
         }
@@ -289,13 +295,15 @@ fn fingerprint(
     hasher.update(b"kakeyaturbo codec");
     hasher.update(&FORMAT_VERSION.to_le_bytes());
     hasher.update(&[settings.preset.code(), objective.code()]);
-    hasher.update(&[u8::from(settings.rate_control == RateControl::Step)]);
+    hasher.update(&[settings.rate_control.code()]);
     for value in [settings.bits, settings.step, settings.max_abs_error, settings.variance_ratio] {
         hasher.update(&value.to_le_bytes());
     }
     for value in [settings.rows_per_run, settings.max_rank, settings.kmeans_k, settings.kmeans_iters] {
         hasher.update(&value.to_le_bytes());
     }
+    hasher.update(&settings.effort.to_le_bytes());
+    hasher.update(&(settings.max_bytes as u64).to_le_bytes());
     hasher.update(&(settings.max_protected as u64).to_le_bytes());
     hasher.update(&settings.seed.to_le_bytes());
     hasher.update(&[u8::from(settings.nan_policy == NanPolicy::Raw), u8::from(settings.checksum)]);

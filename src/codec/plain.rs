@@ -4,9 +4,9 @@ use super::check_bound;
 use super::row::{Kernel, RowCode, Scratch, check_finite, check_weights};
 use crate::distortion::Distortion;
 use crate::error::{Error, Result, try_reserve, try_vec};
-use crate::pack::{BitPacker, bytes_for, unpack};
+use crate::pack::{BitPacker, bytes_for};
 use crate::params::{Params, Preset};
-use crate::quantize::Quantizer;
+use crate::quantize::Grid;
 use crate::skeleton::{Skeleton, fit_block};
 use crate::wht::Rotation;
 
@@ -76,17 +76,12 @@ pub fn encode_block<R: Distortion>(
     };
     let seed = params.settings().seed;
     let rotation = Rotation::new(skeleton.rank(), seed)?;
-    let quantizer = Quantizer::new(params.bits());
+    let grid = Grid::uniform(params.bits());
     let units = try_vec(d, 1.0, "the codes")?;
     let mut partners = try_reserve(d, "the codes")?;
     partners.extend((0..d).map(|i| i as u16));
-    let kernel = Kernel {
-        skeleton: &skeleton,
-        rotation: &rotation,
-        quantizer: &quantizer,
-        units: &units,
-        partners: &partners,
-    };
+    let kernel =
+        Kernel { skeleton: &skeleton, rotation: &rotation, grid: &grid, units: &units, partners: &partners };
     let mut scratch = Scratch::new(d)?;
     let rank = skeleton.rank();
     let overflow = Error::OutOfRange { what: "the codes" };
@@ -101,7 +96,7 @@ pub fn encode_block<R: Distortion>(
             return Err(Error::BoundNotMet { row: rows.len(), got: error.absolute, bound });
         }
         rows.push(code);
-        at += packer.push(&scratch.symbols[..rank], params.bits(), &mut symbols[at..]);
+        at += grid.push(&mut packer, &scratch.symbols[..rank], &mut symbols[at..]);
     }
     if let Some(byte) = packer.finish() {
         symbols[at] = byte;
@@ -130,13 +125,13 @@ pub fn decode_block<R: Distortion>(skeleton: &Skeleton, codes: &Codes) -> Result
         return Err(wrong("centre of a row", usize::from(code.centre), centres));
     }
     let rotation = Rotation::new(rank, codes.seed)?;
-    let quantizer = Quantizer::new(codes.bits);
-    let kernel = Kernel { skeleton, rotation: &rotation, quantizer: &quantizer, units: &[], partners: &[] };
+    let grid = Grid::uniform(codes.bits);
+    let kernel = Kernel { skeleton, rotation: &rotation, grid: &grid, units: &[], partners: &[] };
     let mut scratch = Scratch::new(d)?;
     let mut vectors = try_vec(n * d, 0.0, "the rows")?;
     for (i, (x, &code)) in vectors.chunks_exact_mut(d).zip(&codes.rows).enumerate() {
         let symbols = &mut scratch.symbols[..rank];
-        unpack(&codes.symbols, codes.bits, i * rank, symbols);
+        grid.unpack(&codes.symbols, i, symbols);
         kernel.decode(code, symbols, &mut scratch.back, x);
     }
     Ok(vectors)

@@ -4,13 +4,16 @@
 //! x ──T(x−μ)──► y ──− t·c──► r ──H D──► z ──Lloyd–Max──► symbols, scale (, centre, reach)
 //! ```
 //!
+//! With bits that differ by component there is no rotation, and the scale is that of least squares for every
+//! distortion but LInf.
+//!
 //! Rows whose values come near the limits of binary32 are worked on in units of a power of two, which changes
 //! no bit of the result but keeps squares and sums in range.
 
-use crate::distortion::{Distortion, NormMode};
+use crate::distortion::{Distortion, MSE, NormMode};
 use crate::error::{Error, Result, try_vec};
 use crate::kmeans;
-use crate::quantize::Quantizer;
+use crate::quantize::Grid;
 use crate::scale;
 use crate::skeleton::{Skeleton, dot};
 use crate::wht::Rotation;
@@ -20,7 +23,8 @@ use crate::wht::Rotation;
 pub(crate) struct Kernel<'a> {
     pub skeleton: &'a Skeleton,
     pub rotation: &'a Rotation,
-    pub quantizer: &'a Quantizer,
+    /// What coefficients are quantised with at a fixed rate.
+    pub grid: &'a Grid,
     /// Units of the tensors per unit of the row, per coordinate: the inverse gains.
     pub units: &'a [f32],
     /// The coordinate that a rotary embedding turns each one with; itself where none does.
@@ -63,6 +67,8 @@ pub(crate) struct Scratch {
     pub symbols: Vec<u8>,
     /// Symbols of a scale that is being tried, `[rank]`.
     trial: Vec<u8>,
+    /// Coefficients in units of their deviations, `[rank]`.
+    white: Vec<f32>,
     /// A decoded row, `[dim]`.
     pub back: Vec<f32>,
 }
@@ -77,13 +83,14 @@ impl Scratch {
             q: floats()?,
             symbols: try_vec(dim, 0, WHAT)?,
             trial: try_vec(dim, 0, WHAT)?,
+            white: floats()?,
             back: floats()?,
         })
     }
 
     /// Bytes of the buffers.
     pub fn bytes(dim: usize) -> usize {
-        dim * (4 * size_of::<f32>() + 2)
+        dim * (5 * size_of::<f32>() + 2)
     }
 }
 
@@ -152,14 +159,16 @@ impl Kernel<'_> {
         let (unit, mut code) = self.analyse(x, scratch);
         let z = &mut scratch.z[..rank];
         let zz = dot(z, z);
-        let rms = (zz / rank.max(1) as f32).sqrt();
+        let rms = self.grid.mean_square(z).sqrt();
         let symbols = &mut scratch.symbols[..rank];
-        code.scale = self.quantize(z, rms, unit, symbols);
+        let white = &mut scratch.white[..rank];
+        code.scale = self.quantize(z, rms, unit, white, symbols);
         let q = &mut scratch.q[..rank];
         if code.scale > 0 {
-            self.quantizer.dequantize(symbols, q);
+            self.grid.dequantize(symbols, q);
             let (zq, qq) = (dot(z, q), dot(q, q));
-            code.scale = scale::encode(R::scale(zz, zq, qq) * unit);
+            let scale = if self.grid.is_allocated() { MSE::scale(zz, zq, qq) } else { R::scale(zz, zq, qq) };
+            code.scale = scale::encode(scale * unit);
         }
         if self.skeleton.is_identity() && R::NORM_MODE != NormMode::Search && unit == 1.0 {
             // The rotation changes no length, so the error is the same on either side of it. (Not so near the
@@ -174,7 +183,7 @@ impl Kernel<'_> {
         if R::NORM_MODE == NormMode::Search && rms > 0.0 {
             for step in SEARCH {
                 let trial = &mut scratch.trial[..rank];
-                let scale = self.quantize(z, rms * (step as f32 / 16.0).exp2(), unit, trial);
+                let scale = self.quantize(z, rms * (step as f32 / 16.0).exp2(), unit, white, trial);
                 let other = RowCode { scale, ..code };
                 self.decode(other, trial, &mut scratch.q, &mut scratch.back);
                 let off = self.measure::<R>(x, &scratch.back);
@@ -191,11 +200,11 @@ impl Kernel<'_> {
     /// the exact scale, the rounding of the scale would cost 3 % of the distortion at 8 bits.) Where nothing
     /// is left to code, scale 0 stands for an exact zero.
     #[inline(always)]
-    fn quantize(&self, z: &[f32], scale: f32, unit: f32, symbols: &mut [u8]) -> u16 {
+    fn quantize(&self, z: &[f32], scale: f32, unit: f32, white: &mut [f32], symbols: &mut [u8]) -> u16 {
         let code = scale::encode(scale * unit);
         let grid = scale::decode(code).unwrap_or(0.0) / unit;
         if grid > 0.0 {
-            self.quantizer.quantize(z, 1.0 / grid, symbols);
+            self.grid.quantize(z, 1.0 / grid, white, symbols);
         } else {
             symbols.fill(0);
         }
@@ -212,7 +221,7 @@ impl Kernel<'_> {
         // The rotation is linear, so the scale may follow it.
         let unit = unit_of(scale.max(t.abs()).max(self.skeleton.peak()));
         if scale > 0.0 {
-            self.quantizer.dequantize(symbols, q);
+            self.grid.dequantize(symbols, q);
             self.rotation.inverse(q);
             let scale = scale / unit;
             q.iter_mut().for_each(|q| *q *= scale);

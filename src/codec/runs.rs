@@ -1,27 +1,29 @@
-//! Blocks at a fixed step: runs of entropy-coded rows.
+//! Blocks at a step: runs of entropy-coded rows.
 //!
 //! A run is a `u16`, the number of components that are coded in it, then what the range coder wrote. Components
 //! are sorted by their variance, so those whose values are all zero in a run lie at its end and cost nothing.
 //! Within a row component `j` goes to lane `j mod 8`; rows follow each other.
 
 use super::row::{Kernel, RowCode, RowError, Scratch};
-use super::stepped::{RowStep, Stepper, log_mean, step_of_weight};
 use super::workspace::RunRoom;
 use super::{Codec, Rows, Tally, Workspace};
 use crate::distortion::{Distortion, NormMode};
 use crate::error::{Error, Result, try_vec};
 use crate::format::block::{FLAG_CHECKSUM, FLAG_POSITIONS, FLAG_WEIGHTS, Header, Sections};
-use crate::format::bytes::{Fields, Section};
+use crate::format::bytes::Section;
 use crate::layout::Views;
 use crate::pack::BitPacker;
-use crate::rans::{Decoder, Encoder, LANES};
+use crate::params::RateControl;
+use crate::rans::{Encoder, LANES};
 use crate::skeleton::index_bits;
+use crate::stepped::{BlockStep, RowStep, Stepper, log_mean, step_of_weight};
+use crate::trellis::{Stage, Walk};
 use crc32fast::Hasher;
 use fearless_simd::dispatch;
-use std::ops::Range;
 
 impl Codec {
-    /// Encodes a block at the codec's step; raw, if it would come out larger than that.
+    /// Encodes a block at the codec's step, or at the finest step at which it is not larger than allowed; raw, if
+    /// it would come out larger than that.
     pub(super) fn encode_runs<R: Distortion, V: Views + ?Sized>(
         &self,
         stepper: &Stepper,
@@ -38,69 +40,68 @@ impl Codec {
         }
         // Without a rotary embedding positions mean nothing, even where the caller has some.
         let raw = header.to_raw(rows.positions.filter(|_| self.layout.needs_positions()));
-        let limit = raw.bytes as usize;
-        let got = dst.len();
-        let coded = &mut dst[..limit.min(got)];
-        let pass = Pass { codec: self, stepper, kernel: self.shared_kernel(skeleton), rows, step_of_row };
-        let written = dispatch!(self.tier.level(), _token => pass.run::<R>(header, workspace, coded))?;
-        if let Some(size) = written {
+        let (limit, got) = (raw.bytes as usize, dst.len());
+        let kernel = self.shared_kernel(skeleton);
+        let attempt = |step: f32, workspace: &mut Workspace, dst: &mut [u8]| {
+            let quantizer = stepper.at(step);
+            let pass = Pass { codec: self, quantizer, kernel, rows, step_of_row: &step_of_row };
+            let header = Header { step, ..header.clone() };
+            let room = workspace.runs.as_mut().expect("the workspace was checked");
+            stepper.whiten(step, &mut room.whiten[..skeleton.rank()]);
+            dispatch!(self.tier.level(), _token => pass.run::<R>(header, workspace, dst))
+        };
+        let settings = self.params.settings();
+        let largest = self.largest_block();
+        if settings.rate_control == RateControl::MaxBytes && got < largest.min(limit) {
+            return Err(Error::DstTooSmall { need: largest.min(limit), got });
+        }
+        let first = if settings.step > 0.0 { settings.step } else { stepper.finest() };
+        let coded = &mut dst[..limit.min(got).min(largest)];
+        if let Some(size) = attempt(first, workspace, coded)? {
             return Ok(size);
+        }
+        if limit > largest {
+            let encode = |step: f32| attempt(step, workspace, coded);
+            return finest_that_fits(first, encode)?.ok_or(Error::MaxBytesNotMet { max_bytes: largest });
         }
         // What does not fit in as many bytes as the rows take raw is stored raw.
         let dst = dst.get_mut(..limit).ok_or(Error::DstTooSmall { need: limit, got })?;
         self.store_raw_block(raw, workspace, rows, dst)
     }
+}
 
-    fn store_raw_block<V: Views + ?Sized>(
-        &self,
-        mut header: Header,
-        workspace: &mut Workspace,
-        rows: &Rows<'_, V>,
-        dst: &mut [u8],
-    ) -> Result<usize> {
-        let Workspace { row, bytes, .. } = workspace;
-        let row = &mut row[..self.layout.dim()];
-        let (head, mut payload) = dst.split_at_mut(header.header_bytes());
-        let sections = Sections::of(&header).expect("the size of the block was computed from them");
-        let checksum = header.has(FLAG_CHECKSUM);
-        let mut split = |range: Range<usize>| Section::split(&mut payload, range.len(), checksum);
-        let (mut positions, mut raw) = (split(sections.slots), split(sections.raw));
-        if header.has(FLAG_POSITIONS) {
-            rows.positions
-                .unwrap_or_default()
-                .iter()
-                .for_each(|position| positions.put(&position.to_le_bytes()));
-        }
-        let mut tally = Tally::default();
-        for i in 0..rows.n {
-            // Raw is how rows that cannot be coded are stored, but they are refused all the same.
-            self.assembly().load(rows, i, row)?;
-            let error = self.assembly().put_raw(rows, i, row, bytes, &mut raw)?;
-            // A row that is not finite has no relative error.
-            if error.energy.is_finite() {
-                tally.add(rows.weight(i), error);
-            }
-        }
-        header.certified_error = tally.certificate(self.objective);
-        let mut crc = Hasher::new();
-        positions.finish(0, &mut crc);
-        raw.finish(0, &mut crc);
-        header.payload_crc = crc.finalize();
-        header.write(head);
-        Ok(header.bytes as usize)
+/// Encodes with the finest step of `first·2^(k/8)`, `k ≥ 1`, at which `encode` returns a size, and returns that;
+/// `None` where there is none. The size falls as the step grows, as good as always, so halving finds it.
+fn finest_that_fits(
+    first: f32,
+    mut encode: impl FnMut(f32) -> Result<Option<usize>>,
+) -> Result<Option<usize>> {
+    /// Beyond 48 octaves every step is the same as the last: nothing is left to code.
+    const COARSEST: i32 = 8 * 48;
+    let step = |k: i32| (f64::from(first) * (f64::from(k) / 8.0).exp2()).min(1e36) as f32;
+    let (mut too_fine, mut fits) = (0, COARSEST + 1);
+    let mut last = None;
+    while fits - too_fine > 1 {
+        let k = too_fine.midpoint(fits);
+        last = encode(step(k))?;
+        *(if last.is_some() { &mut fits } else { &mut too_fine }) = k;
+    }
+    match last {
+        None if fits <= COARSEST => encode(step(fits)),
+        last => Ok(last),
     }
 }
 
 /// One pass over the rows of a block.
 struct Pass<'a, V: ?Sized, S> {
     codec: &'a Codec,
-    stepper: &'a Stepper,
+    quantizer: BlockStep<'a>,
     kernel: Kernel<'a>,
     rows: &'a Rows<'a, V>,
     step_of_row: S,
 }
 
-impl<V: Views + ?Sized, S: Fn(usize) -> i8> Pass<'_, V, S> {
+impl<V: Views + ?Sized, S: Fn(usize) -> i8> Pass<'_, V, &S> {
     /// Writes the block to the start of `dst` and returns its size; `None` where it does not fit.
     #[inline(always)]
     fn run<R: Distortion>(
@@ -142,7 +143,13 @@ impl<V: Views + ?Sized, S: Fn(usize) -> i8> Pass<'_, V, S> {
                 if self.codec.assembly().load(self.rows, i, row)? {
                     room.raw[i] = true;
                 } else {
-                    match self.quantize::<R>(row, &mut step, scratch, values) {
+                    match self.quantize::<R>(
+                        row,
+                        &mut step,
+                        scratch,
+                        values,
+                        (&room.whiten, &mut room.stages),
+                    ) {
                         None => room.raw[i] = true,
                         Some((used, error)) => {
                             code = used;
@@ -197,7 +204,8 @@ impl<V: Views + ?Sized, S: Fn(usize) -> i8> Pass<'_, V, S> {
             }
         }
         for i in (0..n).filter(|&i| raw[i]) {
-            self.codec.assembly().put_raw(self.rows, i, row, bytes, &mut rest)?;
+            let error = self.codec.assembly().put_raw(self.rows, i, row, bytes, &mut rest)?;
+            self.codec.check_rounding(self.rows, i, error)?;
         }
         header.bytes = (sections.runs.start + rest.written()) as u64;
         header.certified_error = tally.certificate(self.codec.objective);
@@ -219,13 +227,14 @@ impl<V: Views + ?Sized, S: Fn(usize) -> i8> Pass<'_, V, S> {
         step: &mut RowStep,
         scratch: &mut Scratch,
         values: &mut [i32],
+        (whiten, stages): (&[f32], &mut [Stage]),
     ) -> Option<(RowCode, RowError)> {
         let rank = values.len();
         let (unit, code) = self.kernel.analyse(x, scratch);
         let z = &mut scratch.z[..rank];
-        step.gain = self.stepper.gain(z, unit, &mut scratch.q);
-        self.stepper.quantize(z, unit, *step, values)?;
-        self.kernel.decode_stepped(self.stepper, *step, code, values, &mut scratch.q, &mut scratch.back);
+        step.gain = self.quantizer.gain(z, unit, whiten, &mut scratch.q);
+        self.quantizer.quantize(z, unit, *step, values, stages)?;
+        self.kernel.decode_stepped(self.quantizer, *step, code, values, &mut scratch.q, &mut scratch.back);
         Some((code, self.kernel.measure::<R>(x, &scratch.back)))
     }
 
@@ -242,12 +251,22 @@ impl<V: Views + ?Sized, S: Fn(usize) -> i8> Pass<'_, V, S> {
         let mut encoder = Encoder::new(&mut room.coded);
         for r in (0..count).rev() {
             let values = &room.values[r * rank..r * rank + live];
+            if self.quantizer.has_trellis() {
+                // Symbols are coded last to first, and which quantiser each had is known first to last.
+                let mut walk = Walk::default();
+                for (set, &value) in room.sets.iter_mut().zip(values) {
+                    *set = walk.quantizer() as u8;
+                    walk.pass(value);
+                }
+            }
             for (j, &value) in values.iter().enumerate().rev() {
                 // More than any one value can take.
                 if encoder.room() < 32 {
                     return None;
                 }
-                self.stepper.model.put(&mut encoder, j % LANES, self.stepper.bin(j, room.steps[r]), value);
+                let set = if self.quantizer.has_trellis() { usize::from(room.sets[j]) } else { 0 };
+                let bin = self.quantizer.bin(j, room.steps[r]);
+                self.quantizer.model().put(&mut encoder, j % LANES, set, bin, value);
             }
         }
         Some(encoder.finish())
@@ -259,7 +278,7 @@ impl Kernel<'_> {
     #[inline(always)]
     pub fn decode_stepped(
         &self,
-        stepper: &Stepper,
+        quantizer: BlockStep<'_>,
         step: RowStep,
         code: RowCode,
         values: &[i32],
@@ -269,102 +288,24 @@ impl Kernel<'_> {
         let q = &mut q[..values.len()];
         let largest = values.iter().fold(0, |largest, value| largest.max(value.unsigned_abs()));
         let peak =
-            (f64::from(stepper.step_of(step)) * (f64::from(largest) + 1.0)).min(f64::from(f32::MAX)) as f32;
+            (f64::from(quantizer.step_of(step)) * (f64::from(largest) + 1.0)).min(f64::from(f32::MAX)) as f32;
         let t = self.skeleton.reach().decode(code.reach).abs();
         let unit = super::unit_of(peak.max(t).max(self.skeleton.peak()));
-        stepper.dequantize(values, step, unit, q);
+        quantizer.dequantize(values, step, unit, q);
         self.synthesise(code, q, unit, x);
-    }
-}
-
-/// Decodes runs row by row.
-pub(super) struct RunReader<'a> {
-    stepper: &'a Stepper,
-    header: &'a Header,
-    /// The run ends and the runs.
-    ends: &'a [u8],
-    runs: &'a [u8],
-    gains: &'a [u8],
-    steps: &'a [u8],
-    /// The run that is being read, and the row that comes next.
-    run: Option<(Decoder<'a>, usize)>,
-    next: usize,
-}
-
-impl<'a> RunReader<'a> {
-    pub fn new(stepper: &'a Stepper, header: &'a Header, sections: &Sections, src: &'a [u8]) -> Self {
-        let part = |range: &Range<usize>| &src[range.clone()];
-        Self {
-            stepper,
-            header,
-            ends: part(&sections.run_ends),
-            runs: part(&sections.runs),
-            gains: part(&sections.gains),
-            steps: part(&sections.steps),
-            run: None,
-            next: 0,
-        }
-    }
-
-    /// Gain and step of a row, as stored.
-    #[inline(always)]
-    pub fn step(&self, row: usize) -> RowStep {
-        let gain = (self.gains[row / 2] >> (4 * (row % 2))) & 15;
-        let step = if self.header.has(FLAG_WEIGHTS) { self.steps[row] as i8 } else { 0 };
-        RowStep { gain, step }
-    }
-
-    /// Decodes the values of `row`, skipping what lies before it in its run. Rows come in ascending order.
-    #[inline(always)]
-    pub fn values(&mut self, row: usize, values: &mut [i32]) -> Result<()> {
-        let per_run = usize::from(self.header.rows_per_run);
-        let first = row / per_run * per_run;
-        if self.run.is_none() || self.next < first {
-            self.open(row / per_run, values.len())?;
-            self.next = first;
-        }
-        while self.next <= row {
-            let step = self.step(self.next);
-            let Some((decoder, live)) = &mut self.run else { return Err(self.corrupt("a run")) };
-            for (j, value) in values[..*live].iter_mut().enumerate() {
-                *value = self.stepper.model.take(decoder, j % LANES, self.stepper.bin(j, step));
-            }
-            values[*live..].fill(0);
-            self.next += 1;
-            if self.next.is_multiple_of(per_run) || self.next == self.header.n_rows as usize {
-                // The whole run was read: its end must be what the encoder began with.
-                if let Some((decoder, _)) = self.run.take() {
-                    decoder.finish()?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn open(&mut self, run: usize, rank: usize) -> Result<()> {
-        let end = |run: usize| Fields(&self.ends[4 * run..]).u32() as usize;
-        let start = if run == 0 { 0 } else { end(run - 1) };
-        let bytes = self.runs.get(start..end(run)).and_then(|run| run.split_first_chunk::<2>());
-        let Some((live, coded)) = bytes else { return Err(self.corrupt("the end of a run")) };
-        let live = usize::from(u16::from_le_bytes(*live));
-        if live > rank {
-            return Err(self.corrupt("the components of a run"));
-        }
-        self.run = Some((Decoder::new(coded)?, live));
-        Ok(())
-    }
-
-    fn corrupt(&self, what: &'static str) -> Error {
-        Error::Corrupt { what, at: self.header.header_bytes() }
     }
 }
 
 impl RunRoom {
     /// Room for the runs of a codec.
-    pub fn new(rank: usize, rows_per_run: usize, max_rows: usize) -> Result<Self> {
+    pub fn new(rank: usize, rows_per_run: usize, max_rows: usize, trellis: bool) -> Result<Self> {
         const WHAT: &str = "the workspace";
         let rows = rows_per_run.min(max_rows);
+        let stages = if trellis { rank } else { 0 };
         Ok(Self {
+            whiten: try_vec(rank, 0.0, WHAT)?,
+            stages: try_vec(stages, Stage::default(), WHAT)?,
+            sets: try_vec(stages, 0, WHAT)?,
             values: try_vec(rows * rank, 0, WHAT)?,
             steps: try_vec(rows, RowStep::default(), WHAT)?,
             coded: try_vec(Self::coded_bytes(rows, rank), 0, WHAT)?,
@@ -373,9 +314,11 @@ impl RunRoom {
     }
 
     /// Bytes of [`RunRoom::new`].
-    pub fn bytes(rank: usize, rows_per_run: usize, max_rows: usize) -> Option<usize> {
+    pub fn bytes(rank: usize, rows_per_run: usize, max_rows: usize, trellis: bool) -> Option<usize> {
         let rows = rows_per_run.min(max_rows);
-        (rows * (4 * rank + size_of::<RowStep>()) + Self::coded_bytes(rows, rank)).checked_add(max_rows)
+        let stages = if trellis { rank * (size_of::<Stage>() + 1) } else { 0 };
+        let row = 4 * rank + stages;
+        (row + rows * (4 * rank + size_of::<RowStep>()) + Self::coded_bytes(rows, rank)).checked_add(max_rows)
     }
 
     /// Four bytes a value is what it takes raw; a run that needs more is not worth coding.

@@ -3,7 +3,7 @@
 use super::Rows;
 use super::assembly::Assembly;
 use crate::error::{Error, Result, try_reserve, try_vec};
-use crate::layout::{Layout, Views};
+use crate::layout::{Layout, View, Views};
 use crate::params::{NanPolicy, Params, Preset};
 use crate::skeleton::{FitReport, Fitter, Skeleton};
 
@@ -45,7 +45,13 @@ impl StreamFitter {
     }
 
     /// Adds rows, except those that encoding would store raw.
-    pub fn add<V: Views + ?Sized>(&mut self, rows: &Rows<'_, V>) -> Result<()> {
+    #[inline(never)]
+    pub fn add(&mut self, rows: &Rows<'_, [View<'_>]>) -> Result<()> {
+        self.add_from(rows)
+    }
+
+    /// As [`StreamFitter::add`], from any kind of views.
+    pub(crate) fn add_from<V: Views + ?Sized>(&mut self, rows: &Rows<'_, V>) -> Result<()> {
         rows.check(&self.layout)?;
         for i in 0..rows.n {
             let assembly = Assembly { layout: &self.layout, nan_policy: self.nan_policy };

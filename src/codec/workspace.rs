@@ -2,9 +2,10 @@
 
 use super::Codec;
 use super::row::Scratch;
-use super::stepped::RowStep;
 use crate::error::{Error, Result, try_vec};
 use crate::skeleton::Skeleton;
+use crate::stepped::{RowStep, Stepper};
+use crate::trellis::Stage;
 use crate::wht::Rotation;
 
 /// Scratch of one thread for blocks of at most `max_rows` rows: of the codec it was made for, and of any other
@@ -34,6 +35,12 @@ pub(super) struct RunRoom {
     pub coded: Vec<u8>,
     /// Which rows of the block are stored raw, `[max_rows]`.
     pub raw: Vec<bool>,
+    /// What the gain of a row is measured with at the block's step, `[rank]`.
+    pub whiten: Vec<f32>,
+    /// What the search through a trellis keeps of a row, and the quantisers of its values, `[rank]`; empty
+    /// without one.
+    pub stages: Vec<Stage>,
+    pub sets: Vec<u8>,
 }
 
 /// Room for the skeleton of a block, and for the rows it is fitted to.
@@ -67,7 +74,7 @@ impl Workspace {
             }
         };
         let runs = match &codec.stepper {
-            Some(_) => Some(RunRoom::new(dim, codec.rows_per_run(), max_rows)?),
+            Some(stepper) => Some(RunRoom::new(dim, codec.rows_per_run(), max_rows, stepper.has_trellis())?),
             None => None,
         };
         Ok(Self {
@@ -85,8 +92,8 @@ impl Workspace {
         let overflow = Error::OutOfRange { what: "the workspace" };
         let dim = codec.layout.dim();
         let fixed = 4 * dim + Scratch::bytes(dim) + row_bytes(codec);
-        if codec.stepper.is_some() {
-            let runs = RunRoom::bytes(dim, codec.rows_per_run(), max_rows);
+        if let Some(stepper) = &codec.stepper {
+            let runs = RunRoom::bytes(dim, codec.rows_per_run(), max_rows, stepper.has_trellis());
             return runs.and_then(|runs| runs.checked_add(fixed)).ok_or(overflow);
         }
         if codec.skeleton.is_some() {
@@ -115,7 +122,13 @@ impl Workspace {
             return Err(Error::BadShape { what: "rank for this workspace", got: rank, limit: 0 });
         }
         let (values, rows) = (codec.rows_per_run().min(n) * dim, n);
-        let roomy = |runs: &RunRoom| runs.values.len() >= values && runs.raw.len() >= rows;
+        let stages = if codec.stepper.as_ref().is_some_and(Stepper::has_trellis) { dim } else { 0 };
+        let roomy = |runs: &RunRoom| {
+            runs.values.len() >= values
+                && runs.raw.len() >= rows
+                && runs.whiten.len() >= dim
+                && runs.stages.len() >= stages
+        };
         if codec.stepper.is_some() && !self.runs.as_ref().is_some_and(roomy) {
             return Err(Error::BadShape {
                 what: "runs for this workspace",

@@ -81,7 +81,7 @@ pub(super) unsafe fn encode(
     // SAFETY: the caller vouches for the rows; they do not overlap the destination.
     let (rows, dst) =
         unsafe { (RowsIn::read(rows, codec.layout(), &target)?, slice::bytes_mut(dst, cap, "dst")?) };
-    workspace.inner.with(|workspace| codec.encode(workspace, &rows.rows(), dst))
+    workspace.inner.with(|workspace| codec.encode_from(workspace, &rows.rows(), dst))
 }
 
 /// Reads the header of a block: its checksum, its fields, and that `len` bytes hold what it announces. Looks at
@@ -197,11 +197,11 @@ pub(super) unsafe fn decode(
     // SAFETY: the caller vouches for the rows.
     let rows = unsafe { RowsOut::read(rows, codec, src) }?;
     workspace.inner.with(|workspace| match range {
-        None => codec.decode(workspace, src, &rows.rows()),
+        None => codec.decode_into(workspace, src, &rows.rows()),
         Some((_, count)) if count != rows.n => {
             Err(Error::BadShape { what: "n_rows", got: rows.n, limit: count })
         }
-        Some((first, _)) => codec.decode_rows(workspace, src, first, &rows.rows()),
+        Some((first, _)) => codec.decode_rows_into(workspace, src, first, &rows.rows()),
     })?;
     Ok(Header::parse(src)?.bytes as usize)
 }
@@ -216,7 +216,7 @@ fn info_of(header: &Header) -> kakeya_block_info {
         dim: header.dim as usize,
         rank: usize::from(header.rank),
         n_centres: usize::from(header.n_centres),
-        bits: u32::from(header.bits),
+        bits: header.mean_bits(),
         step: header.step,
         rows_per_run: u32::from(header.rows_per_run),
         n_protected: header.n_protected,

@@ -108,11 +108,6 @@ pub extern "C" fn kakeya_cpu_tier_name(tier: u32) -> *const c_char {
 /// The parameters of the kernel; the distortion and the tier are the caller's to parse.
 pub(super) fn parse_params(params: &kakeya_params) -> Result<Params> {
     let bad = |what, got: u32, expected| Error::BadParam { what, got: f64::from(got), expected };
-    let rate_control = match params.rate_control {
-        KAKEYA_RATE_CONTROL_BITS => RateControl::Bits,
-        KAKEYA_RATE_CONTROL_STEP => RateControl::Step,
-        got => return Err(bad("rate_control", got, "0 (bits) or 1 (step)")),
-    };
     let nan_policy = match params.nan_policy {
         KAKEYA_NAN_POLICY_REJECT => NanPolicy::Reject,
         KAKEYA_NAN_POLICY_RAW => NanPolicy::Raw,
@@ -126,9 +121,11 @@ pub(super) fn parse_params(params: &kakeya_params) -> Result<Params> {
     }
     Params::new(Settings {
         preset: Preset::from_code(params.preset)?,
-        rate_control,
+        rate_control: RateControl::from_code(params.rate_control)?,
         bits: params.bits,
         step: params.step,
+        max_bytes: params.max_bytes,
+        effort: params.effort,
         rows_per_run: params.rows_per_run,
         max_abs_error: params.max_abs_error,
         variance_ratio: params.variance_ratio,

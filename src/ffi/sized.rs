@@ -126,6 +126,8 @@ sized!(kakeya_params {
     preset: KAKEYA_PRESET_TURBO,
     distortion: KAKEYA_DISTORTION_MSE,
     rate_control: KAKEYA_RATE_CONTROL_BITS,
+    max_bytes: 0,
+    effort: 0,
     bits: 4.0,
     step: 0.0,
     rows_per_run: 128,

@@ -62,7 +62,7 @@ pub unsafe extern "C" fn kakeya_fitter_add_rows(
         fitter.inner.with(|fitter| {
             // SAFETY: the caller vouches for the rows.
             let rows = unsafe { RowsIn::read(rows, fitter.layout(), &(0..0)) }?;
-            fitter.add(&rows.rows())
+            fitter.add_from(&rows.rows())
         })
     })
 }

@@ -76,7 +76,7 @@ fn code_of(error: &Error) -> kakeya_status {
         Error::Truncated { .. } => KAKEYA_ERR_TRUNCATED,
         Error::WrongCodec { .. } => KAKEYA_ERR_WRONG_CODEC,
         Error::WrongVersion { .. } => KAKEYA_ERR_WRONG_VERSION,
-        Error::BoundNotMet { .. } => KAKEYA_ERR_BOUND_NOT_MET,
+        Error::BoundNotMet { .. } | Error::MaxBytesNotMet { .. } => KAKEYA_ERR_BOUND_NOT_MET,
         Error::DstTooSmall { .. } => KAKEYA_ERR_DST_TOO_SMALL,
         Error::OutOfMemory { .. } => KAKEYA_ERR_OUT_OF_MEMORY,
         Error::NotConverged { .. } => KAKEYA_ERR_NOT_CONVERGED,
@@ -202,6 +202,7 @@ mod tests {
             Error::NotConverged { dim: 3 },
             Error::OutOfMemory { what: "x", bytes: 1 },
             Error::BoundNotMet { row: 0, got: 1.0, bound: 0.5 },
+            Error::MaxBytesNotMet { max_bytes: 9 },
             Error::Overlap { what: "x" },
             Error::Misaligned { what: "x", size: 4 },
         ];

@@ -29,7 +29,7 @@ pub const KAKEYA_ERR_TRUNCATED: kakeya_status = 202;
 pub const KAKEYA_ERR_WRONG_CODEC: kakeya_status = 203;
 /// The bytes carry a format version that this library does not read.
 pub const KAKEYA_ERR_WRONG_VERSION: kakeya_status = 204;
-/// The asked maximum error cannot be kept at this rate.
+/// The asked maximum error cannot be kept at this rate, or the asked size at any step.
 pub const KAKEYA_ERR_BOUND_NOT_MET: kakeya_status = 205;
 /// The destination is smaller than what has to be written.
 pub const KAKEYA_ERR_DST_TOO_SMALL: kakeya_status = 300;
@@ -64,6 +64,9 @@ pub const KAKEYA_DISTORTION_LINF: u32 = 2;
 pub const KAKEYA_RATE_CONTROL_BITS: u32 = 0;
 /// `kakeya_params::step` fixes the error; the size of a block follows from its data. For rdo.
 pub const KAKEYA_RATE_CONTROL_STEP: u32 = 1;
+/// `kakeya_params::max_bytes` caps the size of a block; the finest step at which it fits is searched for. For
+/// rdo; encoding takes some ten times as long as at a fixed step.
+pub const KAKEYA_RATE_CONTROL_MAX_BYTES: u32 = 2;
 
 /// IEEE 754 binary32.
 pub const KAKEYA_DTYPE_F32: u32 = 0;
@@ -120,13 +123,19 @@ pub struct kakeya_params {
     pub distortion: u32,
     /// `KAKEYA_RATE_CONTROL_*`. Default: bits.
     pub rate_control: u32,
-    /// With rate control bits: bits per coded component, an integer from 1 to 8. Default: 4.
+    /// With rate control bits: bits per coded component, an integer from 1 to 8; for rdo their average, any number
+    /// in (0, 8], spent where the skeleton's variances ask for them. A scale of 16 bits a row comes on top.
+    /// Default: 4.
     pub bits: f32,
-    /// With rate control step: step of the uniform quantiser, positive, in units of the rows after gains; must
-    /// be 0 otherwise. Every coefficient is coded to within 0.625 of it. Default: 0.
+    /// With rate control step: step of the uniform quantiser, positive, in units of the rows after gains. Every
+    /// coefficient is coded to within 0.625 of it (effort 0) or 1.0 (effort 1). With rate control max_bytes: the
+    /// finest step to try, 0 = as fine as fits. Must be 0 with rate control bits. Default: 0.
     pub step: f32,
     /// rdo: rows that are entropy-coded together, 1 to 65535: the unit of random access. Default: 128.
     pub rows_per_run: u32,
+    /// With rate control max_bytes: largest size of a block; a block that does not fit at any step is
+    /// `KAKEYA_ERR_BOUND_NOT_MET`. Must be 0 otherwise. Default: 0.
+    pub max_bytes: size_t,
     /// With `KAKEYA_DISTORTION_LINF`: largest allowed |x - x'| of a row that is not protected, in the units of
     /// the tensors and at any position, checked by decoding; rounding to a destination's f16 or bf16 comes on
     /// top. 0 = none asked. Must be 0 with the other distortions. Default: 0.
@@ -135,10 +144,14 @@ pub struct kakeya_params {
     pub variance_ratio: f32,
     /// kakeya: largest number of components; 0 = no limit but the dimension. Default: 0.
     pub max_rank: u32,
-    /// kakeya: K-means centres to try, 0 to 256; 0 = none. They are kept only where they pay. Default: 16.
+    /// kakeya, rdo: K-means centres to try, 0 to 256; 0 = none. They are kept only where they pay. Default: 16.
     pub kmeans_k: u32,
-    /// kakeya: rounds of K-means, 1 to 100. Default: 10.
+    /// kakeya, rdo: rounds of K-means, 1 to 100. Default: 10.
     pub kmeans_iters: u32,
+    /// How hard the encoder works at a step: 0 = a plain uniform quantiser; 1 = a trellis search, which takes
+    /// about a tenth of a bit per significant coefficient off the same error, and several times as long. The
+    /// decoder hardly notices. Must be 0 with rate control bits. Default: 0.
+    pub effort: u32,
     /// Rate control bits: rows of a block that may be stored raw; their space is reserved in every block. With
     /// rate control step any number may be, and nothing is reserved. Default: 0.
     pub max_protected: size_t,
@@ -274,8 +287,8 @@ pub struct kakeya_block_info {
     pub rank: size_t,
     /// K-means centres in use, 0 = none.
     pub n_centres: size_t,
-    /// Bits per coded component; 0 with a step and in a raw block.
-    pub bits: u32,
+    /// Bits per coded component, on average where they differ; 0 with a step and in a raw block.
+    pub bits: f32,
     /// Step of the uniform quantiser; 0 at fixed rate.
     pub step: f32,
     /// Rows that are entropy-coded together; 0 at fixed rate.

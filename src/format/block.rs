@@ -8,7 +8,7 @@
 //! steps           i8[n_rows]                        runs, if flagged: how the weight changed the row's step
 //! reaches         u8[n_rows]                        only with centres
 //! centre indices  ⌈log₂ n_centres⌉ bits each        only with two or more centres
-//! symbols         bits · rank bits a row            fixed rate only
+//! symbols         the components' bits, row by row   fixed rate only
 //! run ends        u32[⌈n_rows / rows_per_run⌉]      runs only: where each run ends, from the first one's start
 //! runs            what is left                      runs only
 //! slots           u32 row index (+ i32 position if flagged), ascending; unused ones are all ones
@@ -48,6 +48,10 @@ pub(crate) const FLAG_RUNS: u8 = 8;
 pub(crate) const FLAG_WEIGHTS: u8 = 16;
 /// All rows are stored raw. Says the magic, not a bit in the header.
 pub(crate) const FLAG_RAW: u8 = 32;
+/// Components have bits of their own, at a fixed rate.
+pub(crate) const FLAG_ALLOCATED: u8 = 64;
+/// Values of the runs are those of a trellis.
+pub(crate) const FLAG_TRELLIS: u8 = 128;
 
 /// What the header of a block says.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,9 +61,9 @@ pub struct Header {
     /// Code of the distortion.
     pub distortion: u8,
     /// Bit 0: payload checksum; 1: own skeleton; 2: slots carry positions; 3: entropy-coded runs; 4: row steps;
-    /// 5: all rows raw.
+    /// 5: all rows raw; 6: bits that differ by component; 7: runs of trellis-coded values.
     pub flags: u8,
-    /// Bits per component; 0 with runs and in a raw block.
+    /// Bits per component; 0 where they differ, with runs and in a raw block.
     pub bits: u8,
     /// Components per row.
     pub rank: u16,
@@ -71,6 +75,8 @@ pub struct Header {
     pub dim: u32,
     /// Rows that are coded together; 0 at fixed rate.
     pub rows_per_run: u16,
+    /// Bits of a row's symbols where they differ by component; else 0. Takes the place of `rows_per_run`.
+    pub row_bits: u16,
     /// Rows that could be stored raw.
     pub slots: u32,
     /// Rows that are.
@@ -114,6 +120,9 @@ impl Header {
             return Err(Error::Corrupt { what: "header checksum", at: need - 4 });
         }
         let header = if raw { Self::raw_fields(fields) } else { Self::coded_fields(fields) };
+        if header.has(FLAG_RAW) != raw {
+            return Err(Error::Corrupt { what: "flags", at: 8 });
+        }
         header.check()?;
         if (src.len() as u64) < header.bytes {
             return Err(Error::Truncated { need: header.bytes as usize, got: src.len() });
@@ -122,7 +131,7 @@ impl Header {
     }
 
     fn coded_fields(mut fields: Fields<'_>) -> Self {
-        Self {
+        let mut header = Self {
             preset: fields.u8(),
             distortion: fields.u8(),
             flags: fields.u8(),
@@ -132,6 +141,7 @@ impl Header {
             dim: fields.u32(),
             n_centres: fields.u16(),
             rows_per_run: fields.u16(),
+            row_bits: 0,
             slots: fields.u32(),
             n_protected: fields.u32(),
             raw_row_bytes: fields.u32(),
@@ -141,7 +151,11 @@ impl Header {
             step: fields.f32(),
             first_position: 0,
             fingerprint: fields.take(),
+        };
+        if header.has(FLAG_ALLOCATED) {
+            (header.rows_per_run, header.row_bits) = (0, header.rows_per_run);
         }
+        header
     }
 
     fn raw_fields(mut fields: Fields<'_>) -> Self {
@@ -158,6 +172,7 @@ impl Header {
             n_rows: fields.u32(),
             n_centres: 0,
             rows_per_run: 0,
+            row_bits: 0,
             slots: 0,
             n_protected: 0,
             payload_crc: fields.u32(),
@@ -189,6 +204,7 @@ impl Header {
             rank: 0,
             n_centres: 0,
             rows_per_run: 0,
+            row_bits: 0,
             slots: 0,
             n_protected: 0,
             certified_error: 0.0,
@@ -204,16 +220,17 @@ impl Header {
     fn check(&self) -> Result<()> {
         let corrupt = |what, at| Err(Error::Corrupt { what, at });
         let (raw, runs) = (self.has(FLAG_RAW), self.has(FLAG_RUNS));
-        let known = FLAG_CHECKSUM | FLAG_OWN_SKELETON | FLAG_POSITIONS | FLAG_RUNS | FLAG_WEIGHTS;
+        let allocated = self.has(FLAG_ALLOCATED);
         match () {
             () if Preset::from_code(u32::from(self.preset)).is_err() => corrupt("preset", 6),
             () if self.distortion > 2 => corrupt("distortion", 7),
             () if raw && self.flags & !(FLAG_CHECKSUM | FLAG_POSITIONS | FLAG_RAW) != 0 => {
                 corrupt("flags", 8)
             }
-            () if !raw && self.flags & !known != 0 => corrupt("flags", 8),
-            () if !runs && self.has(FLAG_WEIGHTS) => corrupt("flags", 8),
-            () if self.bits > 8 || (self.bits == 0) != (raw || runs) => corrupt("bits", 9),
+            () if !runs && (self.has(FLAG_WEIGHTS) || self.has(FLAG_TRELLIS)) => corrupt("flags", 8),
+            () if allocated && (runs || self.has(FLAG_OWN_SKELETON)) => corrupt("flags", 8),
+            () if self.bits > 8 || (self.bits == 0) != (raw || runs || allocated) => corrupt("bits", 9),
+            () if u32::from(self.row_bits) > 8 * u32::from(self.rank) => corrupt("bits of a row", 22),
             () if u32::from(self.rank) > self.dim => corrupt("rank", 10),
             () if self.n_rows == 0 => corrupt("number of rows", 12),
             () if self.dim == 0 || self.dim as usize > crate::layout::MAX_DIM => corrupt("dim", 16),
@@ -260,7 +277,7 @@ impl Header {
             put(&self.n_rows.to_le_bytes());
             put(&self.dim.to_le_bytes());
             put(&self.n_centres.to_le_bytes());
-            put(&self.rows_per_run.to_le_bytes());
+            put(&(if self.has(FLAG_ALLOCATED) { self.row_bits } else { self.rows_per_run }).to_le_bytes());
             put(&self.slots.to_le_bytes());
             put(&self.n_protected.to_le_bytes());
             put(&self.raw_row_bytes.to_le_bytes());
@@ -272,6 +289,12 @@ impl Header {
         put(&self.fingerprint);
         crc.copy_from_slice(&hasher.finalize().to_le_bytes());
         len
+    }
+
+    /// Bits per coded component, on average where they differ; 0 with runs and in a raw block.
+    pub fn mean_bits(&self) -> f32 {
+        let row = f32::from(self.row_bits) / f32::from(self.rank.max(1));
+        f32::from(self.bits) + row
     }
 
     /// Bytes of the header itself.
@@ -337,7 +360,8 @@ impl Sections {
         let steps = next(only(header.has(FLAG_WEIGHTS), n))?;
         let reaches = next(only(k > 0, n))?;
         let indices = next(bytes_for(n, index_bits(k.max(1)))?)?;
-        let symbols = next(only(fixed, bytes_for(n.checked_mul(rank)?, header.bits)?))?;
+        let row_bits = usize::from(header.row_bits) + rank * usize::from(header.bits);
+        let symbols = next(only(fixed, n.checked_mul(row_bits)?.div_ceil(8)))?;
         let n_runs = if runs { n.div_ceil(usize::from(header.rows_per_run)) } else { 0 };
         let run_ends = next(n_runs.checked_mul(4)?)?;
         let slot_bytes = if raw {
@@ -391,6 +415,7 @@ mod tests {
             payload_crc: 0x0102_0304,
             bytes: 0,
             rows_per_run: 0,
+            row_bits: 0,
             certified_error: 0.25,
             step: 0.0,
             first_position: 0,

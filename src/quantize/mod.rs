@@ -3,8 +3,12 @@
 //! A symbol is the index of a level in ascending order, `0 .. 2^bits`. Thresholds are the midpoints of
 //! neighbouring levels; a value on a threshold of positive sign goes outward.
 
+mod allocation;
+mod grid;
 mod tables;
 
+pub use allocation::Allocation;
+pub(crate) use grid::Grid;
 pub use tables::DISTORTION;
 use tables::POSITIVE_LEVELS;
 

@@ -9,9 +9,9 @@
 
 mod tables;
 
-use crate::error::{Result, try_vec};
+use crate::error::{Result, try_reserve, try_vec};
 use crate::rans::{Decoder, Encoder, FREQ_BITS, Share};
-use tables::{ESCAPES, FREQUENCIES, OFFSETS};
+use tables::{ESCAPES, FREQUENCIES, OFFSETS, TRELLIS_ESCAPES, TRELLIS_FREQUENCIES};
 
 /// Number of tables.
 pub const BINS: usize = 26;
@@ -30,6 +30,9 @@ pub const LARGEST: i32 = 1 << LARGEST_BITS;
 const LARGEST_BITS: u32 = 24;
 /// Unit of the reconstruction offsets: 1/256 of a step.
 pub const OFFSET_UNIT: f32 = 1.0 / 256.0;
+/// Offset where the deviation is so large that the density hardly changes within a step: the middle of the step's
+/// interval, which the dead zone shifts by an eighth.
+const WIDE_OFFSET: u8 = 32;
 /// Magnitudes with an offset of their own; larger ones share the last.
 pub const OFFSET_SIZES: usize = 4;
 
@@ -72,40 +75,75 @@ impl Bin {
     }
 }
 
-/// All tables, laid out for coding.
+/// The tables of one kind of values, laid out for coding.
 #[derive(Debug, Clone)]
-pub struct Model {
+struct Set {
     /// Symbol of each slot, `[BINS, 4096]`.
     slots: Vec<u8>,
     /// Share of each symbol.
     shares: [[Share; SYMBOLS]; BINS],
+    /// Bits of each magnitude, without those of an escape.
+    bits: [[f32; WIDEST as usize + 1]; BINS],
+    escapes: &'static [i32; BINS],
 }
 
-impl Model {
-    /// Lays out the committed tables.
-    pub fn new() -> Result<Self> {
+/// All tables that a codec needs, laid out for coding: one set for the values of the plain quantiser, or one
+/// for each of the quantisers of a trellis.
+#[derive(Debug, Clone)]
+pub struct Model {
+    sets: Vec<Set>,
+}
+
+impl Set {
+    fn new(frequencies: &[[u16; WIDEST as usize + 1]; BINS], escapes: &'static [i32; BINS]) -> Result<Self> {
         let mut slots = try_vec(BINS << FREQ_BITS, 0, "the tables")?;
         let mut shares = [[Share { start: 0, freq: 0 }; SYMBOLS]; BINS];
+        let mut bits = [[0.0; WIDEST as usize + 1]; BINS];
         for (bin, shares) in shares.iter_mut().enumerate() {
             let mut start = 0;
             for (symbol, share) in shares.iter_mut().enumerate() {
-                let freq = FREQUENCIES[bin][symbol.abs_diff(WIDEST as usize)];
+                let size = symbol.abs_diff(WIDEST as usize);
+                let freq = frequencies[bin][size];
                 *share = Share { start, freq };
+                bits[bin][size] = FREQ_BITS as f32 - f32::from(freq.max(1)).log2();
                 let at = (bin << FREQ_BITS) + usize::from(start);
                 slots[at..at + usize::from(freq)].fill(symbol as u8);
                 start += freq;
             }
             debug_assert_eq!(start, 1 << FREQ_BITS);
         }
-        Ok(Self { slots, shares })
+        Ok(Self { slots, shares, bits, escapes })
     }
 
-    /// Encodes `value`, of magnitude [`LARGEST`] at most, before what was encoded last.
     #[inline(always)]
-    pub fn put(&self, encoder: &mut Encoder<'_>, lane: usize, bin: Bin, value: i32) {
+    fn share(&self, bin: Bin, high: i32) -> Share {
+        let escape = self.escapes[bin.table];
+        self.shares[bin.table][(high.clamp(-escape, escape) + WIDEST) as usize]
+    }
+}
+
+impl Model {
+    /// Lays out the committed tables: those of the plain quantiser, or those of a trellis.
+    pub fn new(trellis: bool) -> Result<Self> {
+        let mut sets = try_reserve(2, "the tables")?;
+        if trellis {
+            for (frequencies, escapes) in TRELLIS_FREQUENCIES.iter().zip(&TRELLIS_ESCAPES) {
+                sets.push(Set::new(frequencies, escapes)?);
+            }
+        } else {
+            sets.push(Set::new(&FREQUENCIES, &ESCAPES)?);
+        }
+        Ok(Self { sets })
+    }
+
+    /// Encodes `value`, of magnitude [`LARGEST`] at most, before what was encoded last. `set` is the quantiser of
+    /// a trellis, 0 without one.
+    #[inline(always)]
+    pub fn put(&self, encoder: &mut Encoder<'_>, lane: usize, set: usize, bin: Bin, value: i32) {
+        let set = &self.sets[set];
         let (high, low) = split(value, bin.shift);
         put_bits(encoder, lane, low, bin.shift);
-        let escape = ESCAPES[bin.table];
+        let escape = set.escapes[bin.table];
         if high.abs() >= escape {
             // Exponential Golomb: one bit less than the length in zeros, a one, then the rest.
             let beyond = (high.abs() - escape + 1) as u32;
@@ -114,17 +152,18 @@ impl Model {
             put_bits(encoder, lane, 1, 1);
             (0..rest).for_each(|_| put_bits(encoder, lane, 0, 1));
         }
-        encoder.put(lane, self.share(bin, high));
+        encoder.put(lane, set.share(bin, high));
     }
 
     /// Decodes the next value of a lane. A damaged stream may give any value; none is larger than what an
     /// encoder could have meant by more than a factor of four.
     #[inline(always)]
-    pub fn take(&self, decoder: &mut Decoder<'_>, lane: usize, bin: Bin) -> i32 {
-        let symbol = usize::from(self.slots[(bin.table << FREQ_BITS) + decoder.slot(lane)]);
-        decoder.advance(lane, self.shares[bin.table][symbol]);
+    pub fn take(&self, decoder: &mut Decoder<'_>, lane: usize, set: usize, bin: Bin) -> i32 {
+        let set = &self.sets[set];
+        let symbol = usize::from(set.slots[(bin.table << FREQ_BITS) + decoder.slot(lane)]);
+        decoder.advance(lane, set.shares[bin.table][symbol]);
         let mut high = symbol as i32 - WIDEST;
-        if high.abs() == ESCAPES[bin.table] {
+        if high.abs() == set.escapes[bin.table] {
             let mut rest = 0;
             while rest < LARGEST_BITS && decoder.bits(lane, 1) == 0 {
                 rest += 1;
@@ -136,18 +175,21 @@ impl Model {
         join(high, low, bin.shift)
     }
 
-    /// Bits that [`Model::put`] spends on `value`.
-    pub fn cost(&self, bin: Bin, value: i32) -> f32 {
-        let (high, _) = split(value, bin.shift);
-        let beyond = high.abs() - ESCAPES[bin.table];
-        let escape = if beyond >= 0 { 2 * (beyond + 1).ilog2() + 1 } else { 0 };
-        FREQ_BITS as f32 - f32::from(self.share(bin, high).freq).log2() + (escape + bin.shift) as f32
+    /// Bits that [`Model::put`] spends on a value of this magnitude; where low bits are split off, on average over
+    /// its signs.
+    #[inline(always)]
+    pub fn bits(&self, set: usize, bin: Bin, size: i32) -> f32 {
+        let set = &self.sets[set];
+        let half = if bin.shift == 0 { 0 } else { 1 << (bin.shift - 1) };
+        let high = (size + half) >> bin.shift;
+        let escape = set.escapes[bin.table];
+        let bits = set.bits[bin.table][high.min(escape) as usize] + bin.shift as f32;
+        if high < escape { bits } else { bits + (2 * (high - escape + 1).ilog2() + 1) as f32 }
     }
 
-    #[inline(always)]
-    fn share(&self, bin: Bin, high: i32) -> Share {
-        let escape = ESCAPES[bin.table];
-        self.shares[bin.table][(high.clamp(-escape, escape) + WIDEST) as usize]
+    /// Bits that [`Model::put`] spends on `value`.
+    pub fn cost(&self, set: usize, bin: Bin, value: i32) -> f32 {
+        self.bits(set, Bin { shift: 0, ..bin }, split(value, bin.shift).0.abs()) + bin.shift as f32
     }
 }
 
@@ -164,10 +206,11 @@ pub fn expected_bits(sigma: f32, step: f32) -> f64 {
 #[inline(always)]
 pub fn offset(bin: Bin, value: i32) -> f32 {
     let size = (value.unsigned_abs() as usize).min(OFFSET_SIZES);
-    if bin.shift > 0 || size == 0 {
+    if size == 0 {
         return 0.0;
     }
-    f32::from(OFFSETS[bin.table][size - 1]) * OFFSET_UNIT * value.signum() as f32
+    let units = if bin.shift > 0 { WIDE_OFFSET } else { OFFSETS[bin.table][size - 1] };
+    f32::from(units) * OFFSET_UNIT * value.signum() as f32
 }
 
 /// `value = high·2^shift + low − 2^shift/2`, with `0 ≤ low < 2^shift`: `high` is nearest, so it is symmetric.
@@ -254,14 +297,14 @@ mod tests {
     /// A step that is tiny next to the deviation asks for more low bits than a value has.
     #[test]
     fn values_far_below_their_deviation_come_back() {
-        let model = Model::new().unwrap();
+        let model = Model::new(false).unwrap();
         let values = [0, 1, -1, 100, LARGEST, -LARGEST];
         for bin in [Bin::of(180), Bin::of(208), Bin::of(500), Bin::of(2000)] {
             let mut buffer = [0; 200];
             let mut encoder = Encoder::new(&mut buffer);
-            values.iter().rev().for_each(|&value| model.put(&mut encoder, 0, bin, value));
+            values.iter().rev().for_each(|&value| model.put(&mut encoder, 0, 0, bin, value));
             let mut decoder = Decoder::new(encoder.finish()).unwrap();
-            assert_eq!(values.map(|_| model.take(&mut decoder, 0, bin)), values, "{bin:?}");
+            assert_eq!(values.map(|_| model.take(&mut decoder, 0, 0, bin)), values, "{bin:?}");
             decoder.finish().unwrap();
         }
     }
@@ -269,16 +312,16 @@ mod tests {
     /// An escape with more zeros than any value has is what a forged stream may contain.
     #[test]
     fn an_escape_without_end_is_read_without_a_panic() {
-        let model = Model::new().unwrap();
+        let model = Model::new(false).unwrap();
         for (table, escape) in ESCAPES.into_iter().enumerate() {
             let bin = Bin { table, shift: 0 };
             for sign in [-1, 1] {
                 let mut buffer = [0; 200];
                 let mut encoder = Encoder::new(&mut buffer);
                 (0..80).for_each(|_| encoder.put(0, Share::of_bits(0, 1)));
-                encoder.put(0, model.share(bin, sign * escape));
+                encoder.put(0, model.sets[0].share(bin, sign * escape));
                 let mut decoder = Decoder::new(encoder.finish()).unwrap();
-                let value = model.take(&mut decoder, 0, bin);
+                let value = model.take(&mut decoder, 0, 0, bin);
                 assert!(value.signum() == sign && value.abs() <= 4 * LARGEST, "{value}");
             }
         }
@@ -286,7 +329,7 @@ mod tests {
 
     #[test]
     fn values_of_any_size_come_back_at_their_cost() {
-        let model = Model::new().unwrap();
+        let model = Model::new(false).unwrap();
         let values: Vec<i32> = (0..60)
             .flat_map(|i| {
                 let size = if i < 45 { i } else { 1 << (i - 36) };
@@ -299,15 +342,15 @@ mod tests {
             let mut buffer = vec![0; 16 * values.len()];
             let mut encoder = Encoder::new(&mut buffer);
             for (i, &value) in values.iter().enumerate().rev() {
-                model.put(&mut encoder, i % 8, bin, value);
+                model.put(&mut encoder, i % 8, 0, bin, value);
             }
             let run = encoder.finish();
-            let cost: f32 = values.iter().map(|&value| model.cost(bin, value)).sum();
+            let cost: f32 = values.iter().map(|&value| model.cost(0, bin, value)).sum();
             let bits = 8.0 * (run.len() - 32) as f32;
             assert!((bits - cost).abs() <= 0.01 * cost + 128.0, "bin {bin:?}: {bits} bits, cost {cost}");
             let mut decoder = Decoder::new(run).unwrap();
             for (i, &value) in values.iter().enumerate() {
-                assert_eq!(model.take(&mut decoder, i % 8, bin), value);
+                assert_eq!(model.take(&mut decoder, i % 8, 0, bin), value);
             }
             decoder.finish().unwrap();
         }

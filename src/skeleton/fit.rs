@@ -3,10 +3,12 @@
 use super::{Skeleton, dot};
 use crate::error::{Error, Result, try_reserve, try_vec};
 use crate::kmeans;
-use crate::params::{Params, Preset};
+use crate::params::{Params, Preset, RateControl};
 use crate::pca::{Axes, Moments, axes_of_block};
-use crate::quantize::DISTORTION;
+use crate::quantize::{Allocation, DISTORTION};
 use crate::rate::expected_bits;
+use crate::stepped::{RowStep, Stepper};
+use crate::trellis::Stage;
 use half::f16;
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
@@ -27,9 +29,10 @@ pub struct FitReport {
     pub coding_gain: f64,
     /// K-means centres kept.
     pub n_centres: usize,
-    /// Bits per value of a block of many rows, without header and skeleton.
+    /// Bits per value of a block of many rows, without header and skeleton. With a step, what rows of the sample
+    /// cost at it; where the size decides and no step was given, at half the root mean square of the components.
     pub predicted_bpv: f64,
-    /// Relative squared error expected at the codec's bits.
+    /// Relative squared error expected at the same rate.
     pub predicted_error: f64,
 }
 
@@ -131,7 +134,11 @@ fn finish(
     let n_centres = skeleton.n_centres();
     let energy = total + axes.mean.iter().map(|x| x * x).sum::<f64>();
     let centre_side = if n_centres > 0 { 8.0 + f64::from(index_bits(n_centres)) } else { 0.0 };
-    let (row_bits, coded_error) = predict(&skeleton, captured * left, params);
+    let (row_bits, coded_error) = if params.settings().rate_control == RateControl::Bits {
+        predict(&skeleton, captured * left, params)?
+    } else {
+        try_step(&skeleton, sample, weights, params)?
+    };
     let report = FitReport {
         rows: weights.len() as u64,
         rank,
@@ -144,29 +151,102 @@ fn finish(
     Ok((skeleton, report))
 }
 
-/// Bits of a row, and what coding leaves of its energy, of which `coded` is left after the centres.
-fn predict(skeleton: &Skeleton, coded: f64, params: &Params) -> (f64, f64) {
-    let step = params.settings().step;
-    if params.settings().preset != Preset::Rdo {
-        let bits = 16.0 + skeleton.rank as f64 * f64::from(params.bits());
-        return (bits, coded * DISTORTION[usize::from(params.bits()) - 1]);
+/// Bits of a row at a fixed rate, and what coding leaves of its energy, of which `coded` is left after the
+/// centres.
+fn predict(skeleton: &Skeleton, coded: f64, params: &Params) -> Result<(f64, f64)> {
+    let settings = params.settings();
+    if settings.preset == Preset::Rdo {
+        let allocation = Allocation::new(skeleton.variances(), settings.bits)?;
+        return Ok((16.0 + allocation.row_bits() as f64, coded * allocation.distortion()));
     }
-    // A coefficient far above the step keeps the error of a uniform quantiser, one far below is lost as a whole.
-    let noise = f64::from(step).powi(2) / 12.0;
-    let component = |&variance: &f32| {
-        let variance = f64::from(variance);
-        (
-            component_bits(variance, params),
-            if variance > 0.0 { 1.0 / (1.0 / variance + 1.0 / noise) } else { 0.0 },
-        )
-    };
-    let parts = skeleton.variances().iter().map(component);
-    parts.fold((4.0, 0.0), |sum, part| (sum.0 + part.0, sum.1 + part.1))
+    let bits = 16.0 + skeleton.rank as f64 * f64::from(params.bits());
+    Ok((bits, coded * DISTORTION[usize::from(params.bits()) - 1]))
 }
 
-/// Bits of a component of this variance at the step of `params`.
-fn component_bits(variance: f64, params: &Params) -> f64 {
-    expected_bits((variance as f32).sqrt(), params.settings().step)
+/// Rows of the sample that are coded to see what a step costs.
+const TRIED: usize = 512;
+
+/// Bits of a row at a step, and the energy of its error: those of rows of the sample, coded and decoded.
+fn try_step(skeleton: &Skeleton, sample: &[f32], weights: &[f32], params: &Params) -> Result<(f64, f64)> {
+    const WHAT: &str = "the trial of a step";
+    let rank = skeleton.rank;
+    let step = nominal_step(skeleton, params);
+    let stepper = Stepper::new(skeleton.variances(), params.settings())?;
+    let quantizer = stepper.at(step);
+    let floats = || try_vec(rank, 0.0_f32, WHAT);
+    let (mut whiten, mut scratch, mut back) = (floats()?, floats()?, floats()?);
+    let (mut values, mut stages) = (try_vec(rank, 0, WHAT)?, try_vec(rank, Stage::default(), WHAT)?);
+    stepper.whiten(step, &mut whiten);
+    let every = weights.len().div_ceil(TRIED).max(1);
+    let (mut rows, shrink) = coefficients(skeleton, sample, every)?;
+    let (mut bits, mut squared, mut count, mut total) = (0.0, 0.0, 0.0_f64, 0.0_f64);
+    for (z, &weight) in rows.chunks_exact_mut(rank).zip(weights.iter().step_by(every)) {
+        if let Some((index, t)) = kmeans::assign(z, skeleton.centres()) {
+            let t = skeleton.reach.decode(skeleton.reach.encode(t / shrink)) * shrink;
+            z.iter_mut().zip(skeleton.centre(index)).for_each(|(z, c)| *z -= t * c);
+        }
+        let unit = 1.0 / shrink;
+        let row = RowStep { gain: quantizer.gain(z, unit, &whiten, &mut scratch), step: 0 };
+        // A row whose values are too large to be coded is stored raw: 32 bits a value at most, no error.
+        if quantizer.quantize(z, unit, row, &mut values, &mut stages).is_some() {
+            quantizer.dequantize(&values, row, unit, &mut back);
+            bits += quantizer.bits(&values, row);
+            let off =
+                |(z, back): (&f32, &f32)| (f64::from(unit) * (f64::from(*z) - f64::from(*back))).powi(2);
+            squared += f64::from(weight) * z.iter().zip(&back).map(off).sum::<f64>();
+        } else {
+            bits += 32.0 * rank as f64;
+        }
+        (count, total) = (count + 1.0, total + f64::from(weight));
+    }
+    Ok((4.0 + bits / count.max(1.0), if total > 0.0 { squared / total } else { 0.0 }))
+}
+
+/// The step that a fit is judged at: the one of the parameters, or, where the size decides, half the root mean
+/// square of the components.
+fn nominal_step(skeleton: &Skeleton, params: &Params) -> f32 {
+    let step = params.settings().step;
+    if step > 0.0 {
+        return step;
+    }
+    let sum: f64 = skeleton.variances().iter().map(|&variance| f64::from(variance)).sum();
+    (0.5 * (sum / skeleton.rank.max(1) as f64).sqrt()).clamp(1e-30, 1e30) as f32
+}
+
+/// Coefficients of every `every`-th row of the sample, shrunk by the power of two that is returned with them:
+/// squares of rows near the limits of binary32 stay within it.
+fn coefficients(skeleton: &Skeleton, sample: &[f32], every: usize) -> Result<(Vec<f32>, f32)> {
+    const WHAT: &str = "the coefficients of the sample";
+    let (dim, rank) = (skeleton.dim, skeleton.rank);
+    let rows = sample.chunks_exact(dim).step_by(every);
+    let mut coefficients = try_vec(rows.len() * rank, 0.0_f32, WHAT)?;
+    let mut deviation = try_vec(dim, 0.0, WHAT)?;
+    let peak = sample.iter().fold(skeleton.peak(), |peak, x| peak.max(x.abs()));
+    let shrink = 1.0 / crate::codec::unit_of(peak);
+    for (y, x) in coefficients.chunks_exact_mut(rank.max(1)).zip(rows) {
+        skeleton.project(x, shrink, &mut deviation, y);
+    }
+    Ok((coefficients, shrink))
+}
+
+/// Bits that centres save on a row: on components whose variances they lower from `before` to `after`, or, where
+/// all components get the same bits, on the energy of which they leave the share `left`.
+fn saved_bits(before: &[f32], after: &[f64], left: f64, step: f32, params: &Params) -> Result<f64> {
+    let settings = params.settings();
+    if settings.preset != Preset::Rdo {
+        return Ok(-0.5 * before.len() as f64 * left.log2());
+    }
+    if settings.rate_control == RateControl::Bits {
+        // At the same bits the distortion falls; a component that has bits takes half a bit for an octave of it.
+        let mut lower = try_reserve(after.len(), "the variances of the sample")?;
+        lower.extend(after.iter().map(|&variance| finite(variance)));
+        let [one, other] = [Allocation::new(before, settings.bits)?, Allocation::new(&lower, settings.bits)?];
+        let total = |variances: &[f32]| variances.iter().map(|&variance| f64::from(variance)).sum::<f64>();
+        let octaves = (one.distortion() * total(before)).log2() - (other.distortion() * total(&lower)).log2();
+        return Ok(0.5 * one.coded() as f64 * octaves);
+    }
+    let bits = |variance: f64| expected_bits((variance as f32).sqrt(), step);
+    Ok(before.iter().zip(after).map(|(&before, &after)| bits(f64::from(before)) - bits(after)).sum())
 }
 
 /// A variance in binary32, beyond whose range the rows' squares may lie.
@@ -218,19 +298,12 @@ fn try_kmeans(
     params: &Params,
     centre_bits: f64,
 ) -> Result<f64> {
-    let (dim, rank) = (skeleton.dim, skeleton.rank);
+    let rank = skeleton.rank;
     let settings = params.settings();
     if settings.kmeans_k == 0 || rank == 0 {
         return Ok(1.0);
     }
-    let mut rows = try_vec(weights.len() * rank, 0.0_f32, "the coefficients of the sample")?;
-    let mut deviation = try_vec(dim, 0.0, "the coefficients of the sample")?;
-    // Rows near the limits of binary32 are shrunk alike, which changes no direction.
-    let peak = sample.iter().fold(skeleton.peak(), |peak, x| peak.max(x.abs()));
-    let shrink = 1.0 / crate::codec::unit_of(peak);
-    for (y, x) in rows.chunks_exact_mut(rank).zip(sample.chunks_exact(dim)) {
-        skeleton.project(x, shrink, &mut deviation, y);
-    }
+    let (rows, shrink) = coefficients(skeleton, sample, 1)?;
     let k = settings.kmeans_k as usize;
     let mut centres = kmeans::fit(&rows, weights, rank, k, settings.kmeans_iters, settings.seed)?;
     centres.iter_mut().for_each(|x| *x = f16::from_f32(*x).to_f32());
@@ -253,14 +326,8 @@ fn try_kmeans(
     let scale = 1.0 / (total * f64::from(shrink).powi(2));
     after.iter_mut().for_each(|variance| *variance *= scale);
     let rdo = settings.preset == Preset::Rdo;
-    let saved = if rdo {
-        let saved = |(&before, &after): (&f32, &f64)| {
-            component_bits(f64::from(before), params) - component_bits(after, params)
-        };
-        skeleton.variances.iter().zip(&after).map(saved).sum()
-    } else {
-        0.5 * rank as f64 * (energy / left).log2()
-    };
+    let saved =
+        saved_bits(&skeleton.variances, &after, left / energy, nominal_step(skeleton, params), params)?;
     let cost = 8.0 + f64::from(index_bits(n_centres)) + centre_bits * centres.len() as f64;
     // A NaN, from rows without energy, keeps nothing.
     if saved > cost {

@@ -16,8 +16,8 @@ class Params(ctypes.Structure):
 
     _fields_ = [
         ("struct_size", c_size_t), ("preset", c_uint32), ("distortion", c_uint32), ("rate_control", c_uint32),
-        ("bits", c_float), ("step", c_float), ("rows_per_run", c_uint32), ("max_abs_error", c_float),
-        ("variance_ratio", c_float), ("max_rank", c_uint32), ("kmeans_k", c_uint32), ("kmeans_iters", c_uint32),
+        ("bits", c_float), ("step", c_float), ("rows_per_run", c_uint32), ("max_bytes", c_size_t), ("max_abs_error", c_float),
+        ("variance_ratio", c_float), ("max_rank", c_uint32), ("kmeans_k", c_uint32), ("kmeans_iters", c_uint32), ("effort", c_uint32),
         ("max_protected", c_size_t), ("seed", c_uint64), ("nan_policy", c_uint32), ("checksum", c_uint32),
         ("cpu_tier", c_uint32), ("reserved", c_uint32),
     ]  # fmt: skip

@@ -1,17 +1,21 @@
 """Trains the tables of the rate model, src/rate/tables.rs, on the coefficients of real KV rows.
 
-    python3 tests/numpy/train_tables.py SMOLLM2-train.safetensors [GEMMA3-train.safetensors] > src/rate/tables.rs
+    python3 tests/numpy/train_tables.py SMOLLM2-train.safetensors [GEMMA3-train.safetensors] > tables.rs
+    mv tables.rs src/rate/tables.rs
 
 Each stream of rows (K as it was before its rotary embedding, and V, of the layers of a group, each tensor scaled to unit
 mean square) is transformed by its own principal axes and quantised with steps from 2^-6 to 4, a quarter octave apart.
 Values are counted by the bin that the rate model would choose. A table gets as many symbols as make its bin cheapest,
-escapes counted, and integer frequencies that add up to 4096. The committed tables come from the `train` files of SmolLM2-135M
+escapes counted, and integer frequencies that add up to 4096. The tables of the trellis are trained likewise on what its
+search chooses, which depends on the tables: it starts from those of the plain quantiser and is run three times, on every
+fourth row and steps half an octave apart. The committed tables come from the `train` files of SmolLM2-135M
 (in tests/data) and Gemma-3-270M; no document that results are reported on is among them.
 """
 
 import sys
 
 import numpy as np
+import trellis
 from rows import tensors
 
 THETA, WIDEST, FIRST_BIN, BINS, COUNTED, SLOTS = 0.125, 20, -16, 26, 40, 4096
@@ -53,6 +57,21 @@ def coefficients(file, model, layers):
     return rows @ axes, np.maximum(variances, 1e-12)
 
 
+def bins(y, variances, step):
+    """Table and number of split-off bits of each coefficient."""
+    energy = (y**2 / (variances + step * step / 12)).mean(1)
+    gain = np.clip(np.round(2 * np.log2(energy)), -8, 7).astype(int)
+    eighths = np.round(8 * np.log2(np.sqrt(variances))).astype(int) - round(8 * np.log2(step))
+    quarter = np.maximum((eighths[None] + 2 * gain[:, None] + 1) >> 1, FIRST_BIN)
+    shift = np.maximum(quarter - (FIRST_BIN + BINS - 1) + 3, 0) >> 2
+    return quarter - 4 * shift - FIRST_BIN, shift
+
+
+def upper(values, shift):
+    """What is left of values when `shift` bits are split off."""
+    return np.where(shift > 0, (values + (1 << np.maximum(shift - 1, 0))) >> shift, values)
+
+
 class Counts:
     """Values by bin and magnitude, and how far beyond their value coefficients lie on average."""
 
@@ -62,16 +81,10 @@ class Counts:
 
     def add(self, y, variances):
         for step in 2.0 ** np.arange(-6, 2.01, 0.25):
-            energy = (y**2 / (variances + step * step / 12)).mean(1)
-            gain = np.clip(np.round(2 * np.log2(energy)), -8, 7).astype(int)
-            eighths = np.round(8 * np.log2(np.sqrt(variances))).astype(int) - round(8 * np.log2(step))
-            quarter = np.maximum((eighths[None] + 2 * gain[:, None] + 1) >> 1, FIRST_BIN)
-            shift = np.maximum(quarter - (FIRST_BIN + BINS - 1) + 3, 0) >> 2
-            table = quarter - 4 * shift - FIRST_BIN
+            table, shift = bins(y, variances, step)
             size = np.floor(np.abs(y) / step + 0.5 - THETA).astype(np.int64)
             value = size * np.sign(y).astype(np.int64)
-            high = np.where(shift > 0, (value + (1 << np.maximum(shift - 1, 0))) >> shift, value)
-            np.add.at(self.values, (table, np.minimum(np.abs(high), COUNTED)), 1)
+            np.add.at(self.values, (table, np.minimum(np.abs(upper(value, shift)), COUNTED)), 1)
             plain = (shift == 0) & (size > 0)
             slot = (table[plain], np.minimum(size[plain], 4) - 1)
             np.add.at(self.beyond, slot, (np.abs(y) / step - size)[plain])
@@ -96,7 +109,46 @@ def frequencies(counts, escape):
     return (-(merged * np.log2(freq / SLOTS)).sum() + (counts * bits).sum()) / counts.sum(), freq
 
 
-def rust(tables, escapes, offsets):
+def tables_of(counts):
+    """Frequencies and escapes of all bins, from counts `[bins, magnitudes]`."""
+    tables, escapes = [], []
+    for bin_counts in counts:
+        fits = [(*frequencies(bin_counts, escape), escape) for escape in range(2, WIDEST + 1)]
+        _, freq, escape = min(fits, key=lambda fit: fit[0])
+        tables.append(np.r_[freq, np.zeros(WIDEST - escape, int)])
+        escapes.append(escape)
+    return np.array(tables), np.array(escapes)
+
+
+def train_trellis(streams, tables, escapes):
+    """Tables and escapes of the trellis' two quantisers, `[2, bins, …]`, starting from those of the plain one."""
+    tables, escapes = np.array([tables] * 2), np.array([escapes] * 2)
+    for _ in range(3):
+        counts = np.zeros((2, BINS, COUNTED + 1))
+        bits = np.array([[magnitude_bits(*table) for table in zip(*both)] for both in zip(tables, escapes)])
+        for y, variances in streams:
+            for step in 2.0 ** np.arange(-2.5, 2.01, 0.5):
+                table, shift = bins(y, variances, step)
+
+                def cost(j, quantizer, sizes):
+                    high = upper(sizes, shift[:, j])
+                    return bits[quantizer, table[:, j], np.minimum(high, COUNTED)] + shift[:, j]
+
+                values = trellis.search(y / step, cost)
+                sizes = np.minimum(np.abs(upper(values, shift)), COUNTED)
+                np.add.at(counts, (trellis.quantizers(values), table, sizes), 1)
+        tables, escapes = map(np.array, zip(*map(tables_of, counts)))
+    return tables, escapes
+
+
+def magnitude_bits(freq, escape):
+    """Bits of the magnitudes up to `COUNTED` with a table."""
+    sizes = np.arange(COUNTED + 1)
+    beyond = np.where(sizes >= escape, 2 * np.floor(np.log2(np.maximum(sizes - escape + 1, 1))) + 1, 0)
+    return np.log2(SLOTS) - np.log2(freq[np.minimum(sizes, escape)]) + beyond
+
+
+def rust(tables, escapes, offsets, trellis_tables, trellis_escapes):
     """The source file."""
     lines = lambda rows: "".join(f"    [{', '.join(map(str, row))}],\n" for row in rows)
     return f"""//! Tables of the rate model, trained on real coefficients.
@@ -119,24 +171,32 @@ pub(super) const ESCAPES: [i32; BINS] = [{", ".join(map(str, escapes))}];
 #[rustfmt::skip]
 pub(super) const OFFSETS: [[u8; OFFSET_SIZES]; BINS] = [
 {lines(offsets)}];
+
+/// As [`FREQUENCIES`], for the two quantisers of a trellis.
+#[rustfmt::skip]
+pub(super) const TRELLIS_FREQUENCIES: [[[u16; WIDEST as usize + 1]; BINS]; 2] = [[
+{lines(trellis_tables[0])}], [
+{lines(trellis_tables[1])}]];
+
+/// As [`ESCAPES`], for the two quantisers of a trellis.
+#[rustfmt::skip]
+pub(super) const TRELLIS_ESCAPES: [[i32; BINS]; 2] = [
+{lines(trellis_escapes)}];
 """
 
 
 def main():
-    counts = Counts()
+    counts, streams = Counts(), []
     for path, model in zip(sys.argv[1:], (SMOLLM2, GEMMA3)):
         file = tensors(path)
         for layers in model["groups"]:
-            counts.add(*coefficients(file, model, layers))
-    tables, escapes, offsets = [], [], []
-    for bin_counts, beyond, nonzero in zip(counts.values, counts.beyond, counts.nonzero):
-        fits = [(*frequencies(bin_counts, escape), escape) for escape in range(2, WIDEST + 1)]
-        _, freq, escape = min(fits, key=lambda fit: fit[0])
-        tables.append(np.r_[freq, np.zeros(WIDEST - escape, int)])
-        escapes.append(escape)
-        mean = np.where(nonzero > 50, beyond / np.maximum(nonzero, 1), 0)
-        offsets.append(np.clip(np.round(256 * mean), 0, 256 * 2 * THETA).astype(int))
-    sys.stdout.write(rust(tables, escapes, offsets))
+            y, variances = coefficients(file, model, layers)
+            counts.add(y, variances)
+            streams.append((y[::4], variances))
+    tables, escapes = tables_of(counts.values)
+    mean = np.where(counts.nonzero > 50, counts.beyond / np.maximum(counts.nonzero, 1), 0)
+    offsets = np.clip(np.round(256 * mean), 0, 256 * 2 * THETA).astype(int)
+    sys.stdout.write(rust(tables, escapes, offsets, *train_trellis(streams, tables, escapes)))
 
 
 if __name__ == "__main__":

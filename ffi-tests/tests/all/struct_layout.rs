@@ -46,8 +46,8 @@ impl Layout {
 fn layout() -> Layout {
     layout! {
         kakeya_params {
-            struct_size preset distortion rate_control bits step rows_per_run max_abs_error variance_ratio max_rank
-            kmeans_k kmeans_iters max_protected seed nan_policy checksum cpu_tier reserved
+            struct_size preset distortion rate_control bits step rows_per_run max_bytes max_abs_error variance_ratio max_rank
+            kmeans_k kmeans_iters effort max_protected seed nan_policy checksum cpu_tier reserved
         }
         kakeya_segment { struct_size dim gain raw_dtype rope n_rot inv_freq }
         kakeya_layout { struct_size n_segments segments }

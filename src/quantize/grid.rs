@@ -1,0 +1,88 @@
+//! The reconstruction points of a row at scale 1: of one width for all components, or of widths that differ.
+
+use super::{Allocation, Quantizer};
+use crate::error::Result;
+use crate::pack::{BitPacker, unpack};
+use crate::skeleton::dot;
+
+/// What the components of a row are quantised with at a fixed rate.
+#[derive(Debug, Clone)]
+pub(crate) enum Grid {
+    /// All components alike.
+    Uniform(Quantizer),
+    /// Each in units of its deviation, with bits of its own.
+    Allocated(Allocation),
+}
+
+impl Grid {
+    /// The grid of components that are all alike, with 1 to 8 bits each.
+    pub fn uniform(bits: u8) -> Self {
+        Self::Uniform(Quantizer::new(bits))
+    }
+
+    /// The grid that spends `bits` a component, on average, where the variances ask for them.
+    pub fn allocated(variances: &[f32], bits: f32) -> Result<Self> {
+        Allocation::new(variances, bits).map(Self::Allocated)
+    }
+
+    /// Bits of the symbols of a row of `rank` components.
+    pub fn row_bits(&self, rank: usize) -> usize {
+        match self {
+            Self::Uniform(quantizer) => usize::from(quantizer.bits) * rank,
+            Self::Allocated(allocation) => allocation.row_bits(),
+        }
+    }
+
+    /// Whether components have bits of their own: the scale of a row is then that of least squares.
+    pub fn is_allocated(&self) -> bool {
+        matches!(self, Self::Allocated(_))
+    }
+
+    /// Mean square of `z` where the grid at scale 1 expects 1.
+    #[inline(always)]
+    pub fn mean_square(&self, z: &[f32]) -> f32 {
+        match self {
+            Self::Uniform(_) => dot(z, z) / z.len().max(1) as f32,
+            Self::Allocated(allocation) => allocation.mean_square(z),
+        }
+    }
+
+    /// `symbols[j]` = index of the point nearest to `z[j] * inverse_scale`; `white` is scratch for as many.
+    #[inline(always)]
+    pub fn quantize(&self, z: &[f32], inverse_scale: f32, white: &mut [f32], symbols: &mut [u8]) {
+        match self {
+            Self::Uniform(quantizer) => quantizer.quantize(z, inverse_scale, symbols),
+            Self::Allocated(allocation) => allocation.quantize(z, inverse_scale, white, symbols),
+        }
+    }
+
+    /// `q[j]` = point of `symbols[j]`.
+    #[inline(always)]
+    pub fn dequantize(&self, symbols: &[u8], q: &mut [f32]) {
+        match self {
+            Self::Uniform(quantizer) => quantizer.dequantize(symbols, q),
+            Self::Allocated(allocation) => allocation.dequantize(symbols, q),
+        }
+    }
+
+    /// Packs the symbols of a row behind those of the row before; returns the bytes that became complete.
+    #[inline(always)]
+    pub fn push(&self, packer: &mut BitPacker, symbols: &[u8], out: &mut [u8]) -> usize {
+        match self {
+            Self::Uniform(quantizer) => packer.push(symbols, quantizer.bits, out),
+            Self::Allocated(allocation) => allocation.push(packer, symbols, out),
+        }
+    }
+
+    /// Reads the symbols of row `row`.
+    #[inline(always)]
+    pub fn unpack(&self, stream: &[u8], row: usize, symbols: &mut [u8]) {
+        match self {
+            Self::Uniform(quantizer) => {
+                let width = quantizer.bits;
+                unpack(stream, width, row * symbols.len() * usize::from(width), symbols);
+            }
+            Self::Allocated(allocation) => allocation.unpack(stream, row, symbols),
+        }
+    }
+}

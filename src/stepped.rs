@@ -1,0 +1,198 @@
+//! Rows at a step: the quantiser and what the rate model has to know of a row.
+//!
+//! Coefficient `j` of row `i` is quantised with step `Δᵢ` to `v = sign(y)·⌊|y|/Δᵢ + ½ − θ⌋` and comes back as
+//! `(v + offset)·Δᵢ`, with an offset in `[0, 2θ]` away from zero that follows from the tables. So
+//! `|y − ŷ| ≤ Δᵢ(½ + θ)`, whatever the data. With effort 1 a trellis chooses the values, see [`crate::trellis`],
+//! and `|y − ŷ| ≤ Δᵢ`. `Δᵢ = Δ·2^(sᵢ/4)`; `sᵢ` is 0 unless the rows have weights.
+
+use crate::error::{Result, try_reserve};
+use crate::params::Settings;
+use crate::rate::{Bin, LARGEST, Model, log2_eighths, offset};
+use crate::skeleton::dot;
+use crate::trellis::{self, Stage, Walk};
+
+/// Dead zone: how far, in steps, values are rounded towards zero.
+pub(crate) const THETA: f32 = 0.125;
+/// Largest change of a row's step by its weight, in quarter octaves.
+pub(crate) const WIDEST_STEP: u8 = 16;
+
+/// What is stored of a row's scale.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct RowStep {
+    /// Gain in quarter octaves, plus 8: 0 to 15.
+    pub gain: u8,
+    /// Quarter octaves by which the row's step exceeds the block's.
+    pub step: i8,
+}
+
+/// What all blocks of a codec share: the rate model and the deviations of the components.
+#[derive(Debug)]
+pub(crate) struct Stepper {
+    model: Model,
+    trellis: bool,
+    /// `8·log₂ σ` of each component.
+    eighths: Vec<i32>,
+    /// `σ²` of each component.
+    variances: Vec<f32>,
+}
+
+impl Stepper {
+    /// For components of the given variances, in the units of the rows.
+    pub fn new(of_components: &[f32], settings: &Settings) -> Result<Self> {
+        let mut eighths = try_reserve(of_components.len(), "the codec")?;
+        eighths.extend(of_components.iter().map(|variance| log2_eighths(variance.sqrt())));
+        let mut variances = try_reserve(of_components.len(), "the codec")?;
+        variances.extend_from_slice(of_components);
+        let trellis = settings.effort > 0;
+        Ok(Self { model: Model::new(trellis)?, trellis, eighths, variances })
+    }
+
+    /// Whether values are those of a trellis.
+    pub fn has_trellis(&self) -> bool {
+        self.trellis
+    }
+
+    /// The quantiser of a block with this step.
+    pub fn at(&self, step: f32) -> BlockStep<'_> {
+        BlockStep { stepper: self, step, eighths: log2_eighths(step) }
+    }
+
+    /// `1/√(σ² + Δ²/12)` of each component: what the gain of a row is measured with.
+    pub fn whiten(&self, step: f32, whiten: &mut [f32]) {
+        let noise = f64::from(step).powi(2) / 12.0;
+        for (whiten, variance) in whiten.iter_mut().zip(&self.variances) {
+            *whiten = (1.0 / (f64::from(*variance) + noise).sqrt()) as f32;
+        }
+    }
+
+    /// A step so fine that a row's largest coefficients take some 16 bits each.
+    pub fn finest(&self) -> f32 {
+        let largest = self.variances.iter().fold(0.0_f32, |largest, variance| largest.max(*variance));
+        (largest.sqrt() / 65_536.0).clamp(1e-30, 1e30)
+    }
+}
+
+/// The quantiser and the rate model at the step of a block.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BlockStep<'a> {
+    stepper: &'a Stepper,
+    step: f32,
+    /// `8·log₂ Δ`.
+    eighths: i32,
+}
+
+impl BlockStep<'_> {
+    /// The rate model.
+    #[inline(always)]
+    pub fn model(&self) -> &Model {
+        &self.stepper.model
+    }
+
+    /// Whether values are those of a trellis.
+    #[inline(always)]
+    pub fn has_trellis(&self) -> bool {
+        self.stepper.trellis
+    }
+
+    /// The row's step.
+    #[inline(always)]
+    pub fn step_of(&self, row: RowStep) -> f32 {
+        /// `2^(i/4)`.
+        const QUARTERS: [f32; 4] = [1.0, 1.189_207_1, std::f32::consts::SQRT_2, 1.681_792_9];
+        let octaves = i32::from(row.step) >> 2;
+        self.step * QUARTERS[(row.step & 3) as usize] * f32::from_bits(((127 + octaves) as u32) << 23)
+    }
+
+    /// The bin of component `j` in a row.
+    #[inline(always)]
+    pub fn bin(&self, j: usize, row: RowStep) -> Bin {
+        let change = 2 * (i32::from(row.gain) - 8) - 2 * i32::from(row.step);
+        Bin::of(self.stepper.eighths[j] - self.eighths + change)
+    }
+
+    /// The gain of coefficients `z`, in units of `unit`: the root of the mean of their energies over the
+    /// expected ones. `scratch` has room for as many.
+    #[inline(always)]
+    pub fn gain(&self, z: &[f32], unit: f32, whiten: &[f32], scratch: &mut [f32]) -> u8 {
+        for ((out, z), whiten) in scratch.iter_mut().zip(z).zip(whiten) {
+            *out = z * (unit * whiten);
+        }
+        let mean = dot(&scratch[..z.len()], &scratch[..z.len()]) / z.len() as f32;
+        // Half the logarithm of the mean square, in quarter octaves. An overflow is a large gain.
+        ((2.0 * mean.max(1e-30).log2()).round().clamp(-8.0, 7.0) + 8.0) as u8
+    }
+
+    /// Quantises `z`, in units of `unit`; `None` where a value is too large to be coded. `stages` is scratch for
+    /// as many, with a trellis.
+    #[inline(always)]
+    pub fn quantize(
+        &self,
+        z: &[f32],
+        unit: f32,
+        row: RowStep,
+        values: &mut [i32],
+        stages: &mut [Stage],
+    ) -> Option<()> {
+        let inverse = unit / self.step_of(row);
+        let mut largest = 0;
+        for (value, z) in values.iter_mut().zip(z) {
+            let size = (z.abs() * inverse + (0.5 - THETA)) as i32;
+            largest = largest.max(size);
+            *value = if *z < 0.0 { -size } else { size };
+        }
+        // A trellis may choose the point one further out.
+        if largest > LARGEST - i32::from(self.has_trellis()) {
+            return None;
+        }
+        if self.has_trellis() {
+            trellis::search(z, inverse, self.model(), |j| self.bin(j, row), values, stages);
+        }
+        Some(())
+    }
+
+    /// Bits that the rate model gives the values of a row.
+    pub fn bits(&self, values: &[i32], row: RowStep) -> f64 {
+        let mut walk = Walk::default();
+        let mut sum = 0.0;
+        for (j, &value) in values.iter().enumerate() {
+            let set = if self.has_trellis() { walk.quantizer() } else { 0 };
+            sum += f64::from(self.model().cost(set, self.bin(j, row), value));
+            walk.pass(value);
+        }
+        sum
+    }
+
+    /// `z` of `values`, in units of `unit`.
+    #[inline(always)]
+    pub fn dequantize(&self, values: &[i32], row: RowStep, unit: f32, z: &mut [f32]) {
+        let step = self.step_of(row) / unit;
+        if self.has_trellis() {
+            let mut walk = Walk::default();
+            for (z, &value) in z.iter_mut().zip(values) {
+                *z = if value == 0 { 0.0 } else { walk.point(value) * step };
+                walk.pass(value);
+            }
+            return;
+        }
+        for (j, (z, &value)) in z.iter_mut().zip(values).enumerate() {
+            *z = if value == 0 { 0.0 } else { (value as f32 + offset(self.bin(j, row), value)) * step };
+        }
+    }
+}
+
+/// Quarter octaves by which the step of a row of this weight exceeds the block's: `(w/w̄)^(−½)`, with
+/// `log_mean = log₂ w̄`.
+pub(crate) fn step_of_weight(weight: f32, log_mean: f64) -> i8 {
+    if weight <= 0.0 {
+        return WIDEST_STEP as i8;
+    }
+    let quarters = -2.0 * (f64::from(weight).log2() - log_mean);
+    quarters.round().clamp(-f64::from(WIDEST_STEP), f64::from(WIDEST_STEP)) as i8
+}
+
+/// `log₂` of the geometric mean of the positive weights; 0 where there is none.
+pub(crate) fn log_mean(weights: &[f32]) -> f64 {
+    let positive = || weights.iter().filter(|&&weight| weight > 0.0);
+    let count = positive().count();
+    positive().map(|&weight| f64::from(weight).log2()).sum::<f64>() / count.max(1) as f64
+}
