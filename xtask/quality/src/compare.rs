@@ -48,7 +48,7 @@ pub fn comparisons(set: &Set, measured: &Measured, bounds: &[Bound]) -> Vec<Reco
                     ratio: Some(rounded(ratio.value)),
                     n: Some(ratio.n),
                     ci95: ratio.half.map(rounded),
-                    ..record(series.codec, cut, series.variant, mean(here.map(|(_, bpv)| *bpv)))
+                    ..record(series.codec, cut, &series.family(), mean(here.map(|(_, bpv)| *bpv)))
                 });
             }
         }

@@ -14,7 +14,7 @@ use crate::set::{Cut, Piece, Set};
 use crate::stream::{Point, Stream};
 use crate::theory::Component;
 
-/// The skeletons of a cut, for the preset rdo.
+/// The skeletons of a series and cut.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Skeletons {
     /// Number of streams, each with a skeleton.
@@ -30,7 +30,8 @@ pub struct Skeletons {
 pub struct Measured {
     /// By series (its place in [`SERIES`]), cut and split: a point per rate.
     pub curves: BTreeMap<(usize, Cut), BTreeMap<usize, Vec<Point>>>,
-    pub skeletons: BTreeMap<Cut, Skeletons>,
+    /// By the same, of series whose blocks share skeletons: those of the first split that makes curves.
+    pub skeletons: BTreeMap<(usize, Cut), Skeletons>,
     /// For the Gaussian bound, of the splits that make curves.
     pub components: BTreeMap<(Cut, Basis), Vec<Component>>,
 }
@@ -44,8 +45,8 @@ struct Job {
 
 /// What a job finds.
 struct Found {
-    points: Vec<(usize, Vec<Point>)>,
-    artifact: usize,
+    /// Per series its points, and the bytes of its skeleton.
+    points: Vec<(usize, Vec<Point>, Option<usize>)>,
     components: Vec<(Basis, Vec<Component>)>,
 }
 
@@ -70,21 +71,21 @@ pub fn measure(set: &Set, bar: &ProgressBar) -> Result<Measured> {
     let mut measured = Measured::default();
     let shown = set.splits.iter().position(|split| split.curves);
     for (job, found) in jobs.iter().zip(found) {
-        for (series, points) in found.points {
+        for (series, points, artifact) in found.points {
             let curves = measured.curves.entry((series, job.cut)).or_default();
             match curves.get_mut(&job.split) {
                 Some(curve) => curve.iter_mut().zip(&points).for_each(|(sum, point)| sum.add(point)),
                 None => drop(curves.insert(job.split, points)),
             }
+            if let Some(bytes) = artifact.filter(|_| shown == Some(job.split)) {
+                let sum = measured.skeletons.entry((series, job.cut)).or_default();
+                sum.streams += 1;
+                sum.bytes += bytes;
+                sum.values += set.dim(&job.pieces);
+            }
         }
         for (basis, components) in found.components {
             measured.components.entry((job.cut, basis)).or_default().extend(components);
-        }
-        if shown == Some(job.split) {
-            let sum = measured.skeletons.entry(job.cut).or_default();
-            sum.streams += 1;
-            sum.bytes += found.artifact;
-            sum.values += set.dim(&job.pieces);
         }
     }
     Ok(measured)
@@ -105,8 +106,9 @@ fn jobs(set: &Set) -> Vec<Job> {
 fn run(set: &Set, job: &Job) -> Result<Found> {
     let mut stream = Stream::new(set, job.split, &job.pieces)?;
     let applies = SERIES.iter().enumerate().filter(|(_, series)| series.cuts.contains(&job.cut));
-    let points = applies.map(|(i, series)| Ok((i, stream.points(series)?))).collect::<Result<_>>()?;
+    let points = |(i, series)| stream.points(series).map(|(points, artifact)| (i, points, artifact));
+    let points = applies.map(points).collect::<Result<_>>()?;
     let bounded = set.suite == "kv" && set.splits[job.split].curves;
     let components = if bounded { stream.components()? } else { Vec::new() };
-    Ok(Found { points, artifact: stream.artifact()?, components })
+    Ok(Found { points, components })
 }

@@ -12,7 +12,7 @@ use crate::record::Record;
 struct Style {
     codec: &'static str,
     rows: &'static str,
-    variant: &'static str,
+    family: &'static str,
     label: &'static str,
     colour: RGBColor,
     mark: Mark,
@@ -32,29 +32,33 @@ const GREEN: RGBColor = RGBColor(0, 158, 115);
 const ORANGE: RGBColor = RGBColor(230, 159, 0);
 const VERMILION: RGBColor = RGBColor(213, 94, 0);
 const PURPLE: RGBColor = RGBColor(204, 121, 167);
+const YELLOW: RGBColor = RGBColor(200, 180, 20);
 const GREY: RGBColor = RGBColor(140, 140, 140);
 
-/// Where several styles fit a set, each is drawn; `rows` is empty for sets without cuts.
+/// How sets are drawn whose rows can be joined.
 const STYLES: &[Style] = &[
-    style("turbo", "head", "", "turbo", BLUE, Mark::Dot),
+    style("turbo", "head", "bits", "turbo", BLUE, Mark::Dot),
     style("q4_0_rot", "head", "", "rotated q4_0", BLACK, Mark::Triangle),
     style("q8_0", "head", "", "q8_0", BLACK, Mark::Cross),
-    style("kakeya", "head", "skeleton=block", "kakeya, own skeleton", PURPLE, Mark::Cross),
-    style("kakeya", "layer", "skeleton=shared", "kakeya, shared skeleton", ORANGE, Mark::Triangle),
-    style("rdo", "head", "", "rdo, a head a row", SKY, Mark::Dot),
-    style("rdo", "layer", "", "rdo, a layer a row", GREEN, Mark::Dot),
-    style("rdo", "layer3", "", "rdo, three layers a row", VERMILION, Mark::Dot),
+    style("kakeya", "head", "bits,skeleton=block", "kakeya, own skeleton", PURPLE, Mark::Cross),
+    style("kakeya", "layer", "bits,skeleton=shared", "kakeya, a layer a row", ORANGE, Mark::Cross),
+    style("rdo", "layer", "bits", "rdo bits, a layer a row", YELLOW, Mark::Triangle),
+    style("rdo", "head", "step", "rdo step, a head a row", SKY, Mark::Dot),
+    style("rdo", "layer", "step", "rdo step, a layer a row", GREEN, Mark::Dot),
+    style("rdo", "layer3", "step", "rdo step, three layers a row", VERMILION, Mark::Dot),
     style("rd_bound", "layer", "basis=fitted", "Gaussian R(D), a layer a row", GREY, Mark::None),
 ];
 
-/// The same for sets without cuts.
+/// How independent rows are drawn.
 const GAUSSIAN: &[Style] = &[
-    style("turbo", "", "", "turbo", BLUE, Mark::Dot),
+    style("turbo", "", "bits", "turbo", BLUE, Mark::Dot),
     style("q4_0_rot", "", "", "rotated q4_0", BLACK, Mark::Triangle),
     style("q8_0", "", "", "q8_0", BLACK, Mark::Cross),
-    style("kakeya", "", "skeleton=block", "kakeya, own skeleton", PURPLE, Mark::Cross),
-    style("kakeya", "", "skeleton=shared", "kakeya, shared skeleton", ORANGE, Mark::Triangle),
-    style("rdo", "", "", "rdo", GREEN, Mark::Dot),
+    style("kakeya", "", "bits,skeleton=block", "kakeya, own skeleton", PURPLE, Mark::Cross),
+    style("kakeya", "", "bits,skeleton=shared", "kakeya, shared skeleton", ORANGE, Mark::Cross),
+    style("rdo", "", "bits", "rdo bits", YELLOW, Mark::Triangle),
+    style("rdo", "", "step", "rdo step", GREEN, Mark::Dot),
+    style("rdo", "", "step,effort=1", "rdo step, effort 1", VERMILION, Mark::Dot),
     style("uniform_entropy", "", "", "uniform + ideal entropy coding", SKY, Mark::None),
     style("rd_bound", "", "", "R(D)", GREY, Mark::None),
 ];
@@ -62,12 +66,12 @@ const GAUSSIAN: &[Style] = &[
 const fn style(
     codec: &'static str,
     rows: &'static str,
-    variant: &'static str,
+    family: &'static str,
     label: &'static str,
     colour: RGBColor,
     mark: Mark,
 ) -> Style {
-    Style { codec, rows, variant, label, colour, mark }
+    Style { codec, rows, family, label, colour, mark }
 }
 
 /// Size of a panel.
@@ -156,7 +160,7 @@ fn points(style: &Style, records: &[&Record]) -> Vec<(f64, f64)> {
     let mut points: Vec<(f64, f64)> = records
         .iter()
         .filter(|r| r.is_point() && r.codec == style.codec && r.rows.as_deref().unwrap_or("") == style.rows)
-        .filter(|r| variant(r.setting.as_deref().unwrap_or("")) == style.variant)
+        .filter(|r| family(r.setting.as_deref().unwrap_or("")) == style.family)
         .filter_map(|r| Some((r.bpv?, r.rel_err?)))
         .filter(|(bpv, error)| *bpv <= 9.0 && *error >= 1e-5)
         .collect();
@@ -164,14 +168,13 @@ fn points(style: &Style, records: &[&Record]) -> Vec<(f64, f64)> {
     points
 }
 
-/// A setting without its rate.
-fn variant(setting: &str) -> &str {
-    let rate = |part: &str| part.starts_with("bits=") || part.starts_with("step=");
-    match setting.split_once(',') {
-        Some((first, rest)) if rate(first) => rest,
-        None if rate(setting) => "",
-        _ => setting,
-    }
+/// A setting without its rate: what [`crate::series::Series::family`] is called.
+fn family(setting: &str) -> String {
+    let name = |part: &'_ str| match part.split_once('=') {
+        Some((rate @ ("bits" | "step"), _)) => rate.to_owned(),
+        _ => part.to_owned(),
+    };
+    setting.split(',').map(name).collect::<Vec<String>>().join(",")
 }
 
 #[cfg(test)]
@@ -179,8 +182,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_variant_is_what_is_not_the_rate() {
-        let variants = ["step=0.5", "bits=2,skeleton=block", "basis=own", ""].map(variant);
-        assert_eq!(variants, ["", "skeleton=block", "basis=own", ""]);
+    fn a_family_is_a_setting_without_its_rate() {
+        let families = ["step=0.5", "bits=2,skeleton=block", "basis=own", ""].map(family);
+        assert_eq!(families, ["step", "bits,skeleton=block", "basis=own", ""]);
     }
 }

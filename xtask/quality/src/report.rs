@@ -150,19 +150,20 @@ fn key(record: &Record) -> [&str; 3] {
 /// Size of the skeletons of each set and cut, and what that is in bits per value.
 fn skeletons(records: &[Record]) -> Table {
     let of_skeleton: Vec<&Record> = records.iter().filter(|record| record.tokens.is_some()).collect();
-    let same = |a: &&Record, b: &&Record| (&a.set, &a.rows) == (&b.set, &b.rows);
+    let same = |a: &&Record, b: &&Record| (&a.set, key(a)) == (&b.set, key(b));
     let row = |group: &[&Record]| {
         let number = |n: Option<usize>| n.map_or(String::new(), |n| n.to_string());
         let first = group[0];
-        let mut row = vec![first.set.clone(), first.rows.clone().unwrap_or_default()];
+        let mut row: Vec<String> =
+            [first.set.as_str()].iter().chain(&key(first)).map(ToString::to_string).collect();
         row.extend([number(first.skeletons), number(first.bytes)]);
         row.extend(
             group.iter().map(|record| record.bpv.map_or(String::new(), |bpv| format!("{bpv:.3} bpv"))),
         );
         row
     };
-    let header = ["set", "rows", "skeletons", "bytes", "at 1k tokens", "8k", "64k"];
-    table(&header, of_skeleton.chunk_by(same).map(row).collect(), 2)
+    let header = ["set", "codec", "rows", "setting", "skeletons", "bytes", "at 1k tokens", "8k", "64k"];
+    table(&header, of_skeleton.chunk_by(same).map(row).collect(), 4)
 }
 
 /// A table without the columns that are empty, numbers from column `right` on.

@@ -103,17 +103,24 @@ pub fn bound_points(set: &Set, bound: &Bound) -> Vec<Record> {
     visible.map(record).collect()
 }
 
-/// What the skeletons of each cut cost, spread over the tokens that use them.
-pub fn skeletons(set: &Set, skeletons: &BTreeMap<Cut, Skeletons>) -> Vec<Record> {
-    let spread = |(&cut, &Skeletons { streams, bytes, values }): (&Cut, &Skeletons)| {
-        TOKENS.map(|tokens| Record {
-            setting: Some("skeleton".to_owned()),
+/// What shared skeletons cost, spread over the tokens that use them. Of series of a codec whose skeletons have the
+/// same size the first speaks for all.
+pub fn skeletons(set: &Set, skeletons: &BTreeMap<(usize, Cut), Skeletons>) -> Vec<Record> {
+    let mut records: Vec<Record> = Vec::new();
+    for (&(series, cut), &Skeletons { streams, bytes, values }) in skeletons {
+        let series = &SERIES[series];
+        let record = |tokens| Record {
+            setting: Some(series.variant.to_owned()).filter(|variant| !variant.is_empty()),
             bpv: Some(rounded(8.0 * bytes as f64 / (tokens * values) as f64)),
             skeletons: Some(streams),
             bytes: Some(bytes),
             tokens: Some(tokens),
-            ..blank(set, "rdo", cut)
-        })
-    };
-    skeletons.iter().flat_map(spread).collect()
+            ..blank(set, series.codec, cut)
+        };
+        let same = |r: &Record| r.codec == series.codec && r.bytes == Some(bytes);
+        if !records.iter().any(same) {
+            records.extend(TOKENS.map(record));
+        }
+    }
+    records
 }

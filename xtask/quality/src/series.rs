@@ -40,6 +40,12 @@ pub enum Skeletons {
 }
 
 impl Series {
+    /// What sets it apart from other series of its codec: `step,effort=1`.
+    pub fn family(&self) -> String {
+        let parts: Vec<&str> = [self.rate, self.variant].into_iter().filter(|s| !s.is_empty()).collect();
+        parts.join(",")
+    }
+
     /// The setting at a rate, as in the JSON lines: `step=0.5,effort=1`.
     pub fn setting(&self, rate: f32) -> Option<String> {
         let rate = if self.rate.is_empty() { String::new() } else { format!("{}={rate}", self.rate) };
@@ -49,7 +55,10 @@ impl Series {
 }
 
 const BITS: &[f32] = &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0];
+const AVERAGE_BITS: &[f32] = &[0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0];
 const STEPS: &[f32] = &[0.015, 0.03, 0.06, 0.12, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.9, 1.2, 1.6, 2.2];
+/// Steps of a trellis, whose points are twice as dense.
+const TRELLIS_STEPS: &[f32] = &[0.025, 0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0, 2.7, 3.6];
 /// Steps that bracket the errors of 4, 3 and 2 bits with joined rows.
 const FEW_STEPS: &[f32] = &[0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0];
 const ONE: &[f32] = &[0.0];
@@ -99,6 +108,22 @@ pub static SERIES: &[Series] = &[
     },
     Series {
         codec: "rdo",
+        variant: "effort=1",
+        rate: "step",
+        rates: TRELLIS_STEPS,
+        cuts: &[Head, Layer, Layer3],
+        coder: Coder::Preset(|step| Settings { effort: 1, ..rdo(step) }, Skeletons::Shared(0.5)),
+    },
+    Series {
+        codec: "rdo",
+        variant: "",
+        rate: "bits",
+        rates: AVERAGE_BITS,
+        cuts: &[Head, Layer, Layer3],
+        coder: Coder::Preset(rdo_bits, Skeletons::Shared(2.0)),
+    },
+    Series {
+        codec: "rdo",
         variant: "rope=kept",
         rate: "step",
         rates: FEW_STEPS,
@@ -118,7 +143,7 @@ pub static SERIES: &[Series] = &[
         variant: "kmeans=256",
         rate: "step",
         rates: FEW_STEPS,
-        cuts: &[Layer],
+        cuts: &[Head, Layer, Layer3],
         coder: Coder::Preset(|step| Settings { kmeans_k: 256, ..rdo(step) }, Skeletons::Shared(0.5)),
     },
 ];
@@ -138,6 +163,10 @@ pub fn rdo(step: f32) -> Settings {
         kmeans_k: 0,
         ..Settings::default()
     }
+}
+
+fn rdo_bits(bits: f32) -> Settings {
+    Settings { preset: Preset::Rdo, bits, kmeans_k: 0, ..Settings::default() }
 }
 
 #[cfg(test)]

@@ -80,8 +80,8 @@ impl<'a> Stream<'a> {
         })
     }
 
-    /// The points of a series.
-    pub fn points(&mut self, series: &Series) -> Result<Vec<Point>> {
+    /// The points of a series, and the bytes of the skeleton that its blocks share, if they do.
+    pub fn points(&mut self, series: &Series) -> Result<(Vec<Point>, Option<usize>)> {
         let (layout, skeleton) = match &series.coder {
             Coder::Row(_) | Coder::Preset(_, Skeletons::None) => (self.plain.clone(), None),
             Coder::Preset(_, Skeletons::Block) => (self.undone.clone(), None),
@@ -106,12 +106,7 @@ impl<'a> Stream<'a> {
             };
             points.push(Point { rate, bytes, values: back.len(), sums: self.sums(&back) });
         }
-        Ok(points)
-    }
-
-    /// Bytes of the skeleton that the preset rdo uses.
-    pub fn artifact(&mut self) -> Result<usize> {
-        Ok(self.skeleton(rdo(0.5), self.undone.clone())?.saved_bytes())
+        Ok((points, skeleton.map(|skeleton| skeleton.saved_bytes())))
     }
 
     /// The components of the judged rows. Rows fewer than coordinates have no axes of their own to speak of.
