@@ -126,30 +126,31 @@ fn panel(
         if points.is_empty() {
             continue;
         }
-        let (colour, line) = (style.colour, style.colour.stroke_width(2));
-        let drawn = chart.draw_series(LineSeries::new(points.iter().copied(), line))?;
-        drawn.label(style.label).legend(move |(x, y)| PathElement::new([(x, y), (x + 22, y)], line));
-        let filled = colour.filled();
+        let (line, fill) = (style.colour.stroke_width(2), style.colour.filled());
+        let drawn = chart.draw_series(LineSeries::new(points.iter().copied(), line))?.label(style.label);
+        let sample = move |at: (i32, i32)| EmptyElement::at(at) + PathElement::new([(0, 0), (24, 0)], line);
         match style.mark {
-            Mark::None => {}
+            Mark::None => drop(drawn.legend(sample)),
             Mark::Dot => {
-                let marks = points.iter().map(|&at| Circle::new(at, 4, filled));
-                chart.draw_series(marks)?.legend(move |(x, y)| Circle::new((x + 11, y), 4, filled));
+                drawn.legend(move |at| sample(at) + Circle::new((12, 0), 4, fill));
+                chart.draw_series(points.iter().map(|&at| Circle::new(at, 4, fill)))?;
             }
             Mark::Cross => {
-                let marks = points.iter().map(|&at| Cross::new(at, 5, line));
-                chart.draw_series(marks)?.legend(move |(x, y)| Cross::new((x + 11, y), 5, line));
+                drawn.legend(move |at| sample(at) + Cross::new((12, 0), 5, line));
+                chart.draw_series(points.iter().map(|&at| Cross::new(at, 5, line)))?;
             }
             Mark::Triangle => {
-                let marks = points.iter().map(|&at| TriangleMarker::new(at, 5, filled));
-                chart.draw_series(marks)?.legend(move |(x, y)| TriangleMarker::new((x + 11, y), 5, filled));
+                drawn.legend(move |at| sample(at) + TriangleMarker::new((12, 0), 5, fill));
+                chart.draw_series(points.iter().map(|&at| TriangleMarker::new(at, 5, fill)))?;
             }
         }
     }
     chart
         .configure_series_labels()
         .position(SeriesLabelPosition::UpperRight)
-        .label_font(("sans-serif", 15))
+        .label_font(("sans-serif", 13))
+        .legend_area_size(30)
+        .margin(8)
         .background_style(WHITE.mix(0.9))
         .border_style(RGBColor(200, 200, 200))
         .draw()

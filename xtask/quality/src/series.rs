@@ -143,7 +143,7 @@ pub static SERIES: &[Series] = &[
         variant: "kmeans=256",
         rate: "step",
         rates: FEW_STEPS,
-        cuts: &[Head, Layer, Layer3],
+        cuts: &[Layer, Layer3],
         coder: Coder::Preset(|step| Settings { kmeans_k: 256, ..rdo(step) }, Skeletons::Shared(0.5)),
     },
 ];
