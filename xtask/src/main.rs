@@ -6,11 +6,13 @@
 mod coverage;
 mod demo;
 mod header;
+mod quality;
 mod shell;
 mod test;
 mod tools;
 mod workspace;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -37,6 +39,13 @@ enum Command {
     },
     /// Line coverage of src/; fails below 99 %
     Coverage,
+    /// Rate and distortion of every preset against other codecs and theory; `quality --help` has the options
+    #[command(disable_help_flag = true)]
+    Quality {
+        /// Options of xtask/quality
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<OsString>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -45,6 +54,7 @@ fn main() -> ExitCode {
         Command::Test => test::run(),
         Command::Header { check } => header::run(check),
         Command::Coverage => coverage::run(),
+        Command::Quality { options } => quality::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,150 @@
+//! `cargo xtask quality`: rate against distortion, for every preset, other codecs and theory.
+//!
+//! This is a crate of its own, so that the other commands of xtask, which are called far more often, build neither
+//! the library for themselves nor what draws and computes here.
+//!
+//! ```text
+//! gauss, kv      sets: tensors of documents, and which to fit on and to judge on
+//! series         what is tried, as data; coder, rivals: how rows are coded
+//! stream         one stream of a set: fits, blocks, errors; measure: all of them, in parallel
+//! theory, bound  what is computed in place of measured; stats: means, intervals, curves
+//! results, compare       measurements to records; record: JSON lines
+//! report, plot           records to tables and to the picture
+//! ```
+
+mod bound;
+mod coder;
+mod compare;
+mod gauss;
+mod kv;
+mod measure;
+mod plot;
+mod record;
+mod report;
+mod results;
+mod rivals;
+mod series;
+mod set;
+mod stats;
+mod stream;
+mod theory;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use clap::{Parser, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::record::{Line, Record};
+use crate::set::Set;
+
+/// Rate and distortion of every preset against other codecs and theory.
+///
+/// Prints tables, and writes docs/quality.jsonl, docs/quality.svg and the tables of docs/QUALITY.md. Sets that are
+/// not measured keep what is written there about them.
+#[derive(Parser)]
+#[command(name = "cargo xtask quality", bin_name = "cargo xtask quality")]
+struct Cli {
+    /// Measure only this
+    #[arg(long)]
+    suite: Option<Suite>,
+    /// A folder with more KV rows, NAME-train.safetensors and NAME-test.safetensors (repeatable)
+    #[arg(long, value_name = "FOLDER")]
+    kv: Vec<PathBuf>,
+    /// Write JSON lines to this file, or print nothing else with `-`, and leave docs/ alone
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Suite {
+    /// Independent normal rows
+    Gauss,
+    /// Keys and values of language models
+    Kv,
+    /// Nothing: bring picture and tables up to date with the JSON lines
+    None,
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut sets = Vec::new();
+    if matches!(cli.suite, None | Some(Suite::Gauss)) {
+        sets.extend(gauss::sets());
+    }
+    if matches!(cli.suite, None | Some(Suite::Kv)) {
+        let folders: Vec<PathBuf> = [root.join("tests/data")].into_iter().chain(cli.kv.clone()).collect();
+        sets.extend(kv::sets(&folders)?);
+    }
+    let records = measure(&sets)?;
+    let lines: Vec<Line> = records.iter().cloned().map(Line::of).collect();
+    match cli.json.as_deref() {
+        Some(path) if path == Path::new("-") => lines.iter().for_each(|line| println!("{}", line.text)),
+        Some(path) => {
+            report::print(&records);
+            write(path, &text(&lines))?;
+        }
+        None => {
+            report::print(&records);
+            document(&root.join("docs"), lines)?;
+        }
+    }
+    Ok(())
+}
+
+fn measure(sets: &[Set]) -> Result<Vec<Record>> {
+    let bar = ProgressBar::new(sets.iter().map(measure::work).sum());
+    bar.set_style(
+        ProgressStyle::with_template("{msg} [{bar:40}] {percent} %, {eta} left")?.progress_chars("=> "),
+    );
+    let mut records = Vec::new();
+    for set in sets {
+        bar.set_message(set.name.clone());
+        let start = Instant::now();
+        let measured = measure::measure(set, &bar).with_context(|| set.name.clone())?;
+        let bounds = results::bounds(set, &measured);
+        records.extend(results::points(set, &measured));
+        records.extend(bounds.iter().flat_map(|bound| results::bound_points(set, bound)));
+        records.extend(compare::comparisons(set, &measured, &bounds));
+        if set.suite == "kv" {
+            records.extend(results::skeletons(set, &measured.skeletons));
+        }
+        bar.suspend(|| eprintln!("{}: {:.0} s", set.name, start.elapsed().as_secs_f64()));
+    }
+    bar.finish_and_clear();
+    Ok(records)
+}
+
+/// Brings the JSON lines, the picture and the tables of the document up to date.
+fn document(docs: &Path, lines: Vec<Line>) -> Result<()> {
+    let json = docs.join("quality.jsonl");
+    let lines = record::merge(record::load(&json)?, lines);
+    write(&json, &text(&lines))?;
+    let records: Vec<Record> =
+        lines.into_iter().map(|line| line.record).filter(|record| record.suite != "engine").collect();
+    plot::draw(&docs.join("quality.svg"), &records)?;
+    let page = docs.join("QUALITY.md");
+    let old = fs::read_to_string(&page).with_context(|| format!("cannot read {}", page.display()))?;
+    write(&page, &report::fill(&old, &records)?)
+}
+
+fn text(lines: &[Line]) -> String {
+    lines.iter().map(|line| format!("{}\n", line.text)).collect()
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}

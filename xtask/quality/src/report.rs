@@ -1,0 +1,244 @@
+//! Tables, for the terminal and for `docs/QUALITY.md`: Markdown both.
+//!
+//! In the document a table stands between a line `<!-- table: NAME -->` and a line `<!-- end -->`; names are
+//! `points SET`, `comparison SET` and `skeletons`.
+
+use std::ops::Range;
+
+use anyhow::{Context, Result, bail};
+use comfy_table::{CellAlignment, Table, presets};
+
+use crate::record::Record;
+use crate::theory;
+
+const EVERYTHING: Range<f64> = 0.0..f64::INFINITY;
+
+/// The points of a set's tables in the document: where theory tells the codecs apart.
+const DOCUMENTED: Range<f64> = 0.9..4.7;
+
+/// Everything about the sets that some records speak of.
+pub fn print(records: &[Record]) {
+    for set in names(records) {
+        println!("\n== {set}\n\n{}", points(records, set, EVERYTHING));
+        println!("\nBits per value at the error of a rival (ratio to the rival's)\n");
+        println!("{}", comparison(records, set));
+    }
+    println!("\n== skeletons\n\n{}", skeletons(records));
+}
+
+/// `text` with its tables made anew.
+///
+/// # Errors
+/// When a table has no end or a name that does not exist.
+pub fn fill(text: &str, records: &[Record]) -> Result<String> {
+    let mut filled = String::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        filled.push_str(line);
+        filled.push('\n');
+        let Some(name) = line.strip_prefix("<!-- table: ").and_then(|rest| rest.strip_suffix(" -->")) else {
+            continue;
+        };
+        let table = match name.split_once(' ').unwrap_or((name, "")) {
+            ("points", set) => points(records, set, DOCUMENTED),
+            ("comparison", set) => comparison(records, set),
+            ("skeletons", "") => skeletons(records),
+            _ => bail!("no table is called {name}"),
+        };
+        let end = lines.by_ref().find(|line| *line == "<!-- end -->");
+        filled.push_str(&format!(
+            "{table}\n{}\n",
+            end.with_context(|| format!("the table {name} has no end"))?
+        ));
+    }
+    Ok(filled)
+}
+
+/// The sets, in the order in which they occur.
+fn names(records: &[Record]) -> Vec<&str> {
+    let mut names: Vec<&str> = records.iter().map(|record| record.set.as_str()).collect();
+    names.dedup();
+    names
+}
+
+/// The points of a set whose rate is in a range; for independent rows what theory says of the rate.
+fn points(records: &[Record], set: &str, range: Range<f64>) -> Table {
+    let theoretical = |codec: &str| codec == "rd_bound" || codec == "uniform_entropy";
+    let points = records.iter().filter(|r| r.set == set && r.is_point() && !theoretical(&r.codec));
+    let rows = points.filter(|point| point.bpv.is_some_and(|bpv| range.contains(&bpv))).map(|point| {
+        let (bpv, error) = (point.bpv.unwrap_or(f64::NAN), point.rel_err.unwrap_or(f64::NAN));
+        let theory = [theory::uniform_with_entropy(bpv), theory::shannon(bpv)].map(small);
+        let [uniform, shannon] =
+            if point.suite == "gauss" && bpv <= theory::MAX_RATE { theory } else { Default::default() };
+        let lloyd_max = lloyd_max(point).filter(|_| point.suite == "gauss");
+        vec![
+            point.codec.clone(),
+            point.rows.clone().unwrap_or_default(),
+            point.setting.clone().unwrap_or_default(),
+            format!("{bpv:.3}"),
+            format!("{:.2}", 16.0 / bpv),
+            small(error),
+            point.ci95.map_or(String::new(), small),
+            lloyd_max.map_or(String::new(), small),
+            uniform,
+            shannon,
+        ]
+    });
+    let header = [
+        "codec",
+        "rows",
+        "setting",
+        "bpv",
+        "× f16",
+        "error",
+        "± 95 %",
+        "Lloyd–Max",
+        "uniform + entropy",
+        "R(D)",
+    ];
+    table(&header, rows.collect(), 3)
+}
+
+/// Distortion of the quantiser that a point is made with, if it is Lloyd and Max's.
+fn lloyd_max(point: &Record) -> Option<f64> {
+    let setting = point.setting.as_deref().filter(|_| point.codec == "turbo")?;
+    let bits: usize = setting.strip_prefix("bits=")?.parse().ok()?;
+    kakeyaturbo::quantize::DISTORTION.get(bits - 1).copied()
+}
+
+/// A row per series and a column per rival.
+fn comparison(records: &[Record], set: &str) -> Table {
+    let compared: Vec<&Record> =
+        records.iter().filter(|record| record.set == set && record.rival.is_some()).collect();
+    let mut rivals: Vec<(&str, f64)> = Vec::new();
+    let mut series: Vec<[&str; 3]> = Vec::new();
+    for record in &compared {
+        let rival = (record.rival.as_deref().unwrap_or(""), record.rel_err.unwrap_or(f64::NAN));
+        if !rivals.contains(&rival) {
+            rivals.push(rival);
+        }
+        let name = key(record);
+        if !series.contains(&name) {
+            series.push(name);
+        }
+    }
+    series.sort_by_key(|name| name[0] == "rd_bound" || name[0] == "uniform_entropy");
+    let cell = |name: &[&str; 3], rival: &str| {
+        let found = compared.iter().find(|r| key(r) == *name && r.rival.as_deref() == Some(rival));
+        found.map_or(String::new(), |record| {
+            let bpv = record.bpv.map_or(String::new(), |bpv| format!("{bpv:.2}"));
+            let half = record.ci95.map_or(String::new(), |half| format!(" ± {half:.2}"));
+            let ratio = record.ratio.map(|ratio| format!(" ({ratio:.2}{half})"));
+            bpv + &ratio.unwrap_or_default()
+        })
+    };
+    let row = |name: &[&str; 3]| {
+        let cells = rivals.iter().map(|(rival, _)| cell(name, rival));
+        name.iter().map(|part| (*part).to_owned()).chain(cells).collect()
+    };
+    let titles = rivals.iter().map(|(rival, error)| format!("{rival}: {}", small(*error)));
+    let header: Vec<String> =
+        ["codec", "rows", "setting"].map(str::to_owned).into_iter().chain(titles).collect();
+    table(&header, series.iter().map(row).collect(), 3)
+}
+
+/// Codec, rows and setting.
+fn key(record: &Record) -> [&str; 3] {
+    [&record.codec, record.rows.as_deref().unwrap_or(""), record.setting.as_deref().unwrap_or("")]
+}
+
+/// Size of the skeletons of each set and cut, and what that is in bits per value.
+fn skeletons(records: &[Record]) -> Table {
+    let of_skeleton: Vec<&Record> = records.iter().filter(|record| record.tokens.is_some()).collect();
+    let same = |a: &&Record, b: &&Record| (&a.set, key(a)) == (&b.set, key(b));
+    let row = |group: &[&Record]| {
+        let number = |n: Option<usize>| n.map_or(String::new(), |n| n.to_string());
+        let first = group[0];
+        let mut row: Vec<String> =
+            [first.set.as_str()].iter().chain(&key(first)).map(ToString::to_string).collect();
+        row.extend([number(first.skeletons), number(first.bytes)]);
+        row.extend(
+            group.iter().map(|record| record.bpv.map_or(String::new(), |bpv| format!("{bpv:.3} bpv"))),
+        );
+        row
+    };
+    let header = ["set", "codec", "rows", "setting", "skeletons", "bytes", "at 1k tokens", "8k", "64k"];
+    table(&header, of_skeleton.chunk_by(same).map(row).collect(), 4)
+}
+
+/// A table without the columns that are empty, numbers from column `right` on.
+fn table<T: ToString>(header: &[T], rows: Vec<Vec<String>>, right: usize) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
+    let kept: Vec<usize> =
+        (0..header.len()).filter(|&i| rows.is_empty() || rows.iter().any(|row| !row[i].is_empty())).collect();
+    table.set_header(kept.iter().map(|&i| header[i].to_string()));
+    for row in rows {
+        table.add_row(kept.iter().map(|&i| row[i].clone()));
+    }
+    for (column, &i) in table.column_iter_mut().zip(&kept) {
+        column.set_cell_alignment(if i < right { CellAlignment::Left } else { CellAlignment::Right });
+    }
+    table
+}
+
+/// Three significant digits; small numbers have an exponent.
+fn small(x: f64) -> String {
+    if !(1e-3..1e3).contains(&x) {
+        return format!("{x:.2e}");
+    }
+    let digits = (2 - x.log10().floor() as i32).max(0) as usize;
+    format!("{x:.digits$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records() -> Vec<Record> {
+        let point = |codec: &str, setting: &str, bpv, error| Record {
+            suite: "gauss".into(),
+            set: "iid-4".into(),
+            codec: codec.into(),
+            setting: Some(setting.into()),
+            bpv: Some(bpv),
+            rel_err: Some(error),
+            ..Record::default()
+        };
+        vec![
+            point("turbo", "bits=2", 2.0, 0.118),
+            point("turbo", "bits=8", 8.0, 4e-5),
+            Record {
+                rival: Some("turbo bits=2".into()),
+                ratio: Some(0.9),
+                ci95: Some(0.01),
+                ..point("rdo", "", 1.8, 0.118)
+            },
+        ]
+    }
+
+    #[test]
+    fn tables_stand_between_their_marks() {
+        let text = "a\n<!-- table: points iid-4 -->\nold\n<!-- end -->\nb\n<!-- table: comparison iid-4 -->\n<!-- end -->\n";
+        let filled = fill(text, &records()).unwrap();
+        assert_eq!(fill(&filled, &records()).unwrap(), filled);
+        assert!(filled.starts_with("a\n<!-- table: points iid-4 -->\n| codec"), "{filled}");
+        assert!(filled.contains("\n<!-- end -->\nb\n") && !filled.contains("old"), "{filled}");
+        assert!(filled.contains(" 1.80 (0.90 ± 0.01) |"), "{filled}");
+        let row: Vec<&str> =
+            filled.lines().find(|l| l.starts_with("| turbo")).unwrap().split('|').map(str::trim).collect();
+        assert_eq!(row[1..], ["turbo", "bits=2", "2.000", "8.00", "0.118", "0.117", "0.0889", "0.0625", ""]);
+        assert!(!filled.contains("bits=8"), "{filled}");
+    }
+
+    #[test]
+    fn marks_that_are_wrong_are_refused() {
+        assert!(fill("<!-- table: points x -->\n", &[]).is_err());
+        assert!(fill("<!-- table: other -->\n<!-- end -->\n", &[]).is_err());
+    }
+
+    #[test]
+    fn numbers_have_three_digits() {
+        assert_eq!([0.1175, 0.000_041_19, 12.345, 123.4].map(small), ["0.117", "4.12e-5", "12.3", "123"]);
+    }
+}
