@@ -104,7 +104,7 @@ pub struct Settings {
     pub step: f32,
     /// Largest size of a block in bytes; positive with [`RateControl::MaxBytes`], 0 otherwise.
     pub max_bytes: usize,
-    /// How hard the encoder works at a step, 0 to [`MAX_EFFORT`]: 0 = a plain uniform quantiser, 1 = a trellis.
+    /// How hard the encoder works at a step: 0 = a plain uniform quantiser, 1 = a trellis.
     pub effort: u32,
     /// Rows that are entropy-coded together, 1 to 65,535: the unit of random access.
     pub rows_per_run: u32,

@@ -86,10 +86,12 @@ fn a_fit_leaves_out_what_is_stored_raw() {
         if i % 7 == 0 {
             rows.extend(vec![1e6; d]);
             rows.extend(vec![f32::NAN; d]);
-            (protect.extend([1, 0]), weights.extend([5.0, 5.0]));
+            protect.extend([1, 0]);
+            weights.extend([5.0, 5.0]);
         }
         rows.extend_from_slice(row);
-        (protect.push(0), weights.push(weight(i)));
+        protect.push(0);
+        weights.push(weight(i));
     }
     let mixed = Side { weights: Some(&weights), protect: Some(&protect), ..Side::default() };
     let of_kept: Vec<f32> = (0..n).map(weight).collect();

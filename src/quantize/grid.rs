@@ -7,6 +7,7 @@ use crate::skeleton::dot;
 
 /// What the components of a row are quantised with at a fixed rate.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "a codec has one, and the kernel boxes nothing")]
 pub(crate) enum Grid {
     /// All components alike.
     Uniform(Quantizer),

@@ -14,7 +14,8 @@ use crate::shell::cargo;
 /// # Errors
 /// When it does not build, or fails.
 pub fn run(options: &[OsString]) -> Result<()> {
-    let status = cargo(["run", "--quiet", "--release", "--package", "quality", "--"]).args(options).status()?;
+    let status =
+        cargo(["run", "--quiet", "--release", "--package", "quality", "--"]).args(options).status()?;
     if !status.success() {
         bail!("quality failed: {status}");
     }
