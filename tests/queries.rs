@@ -123,6 +123,10 @@ fn logits_are_kept_better_by_a_skeleton_that_knows_queries() {
     let layout = layout(&train);
     let [plain, knowing] = [false, true].map(|queries| skeleton(&train, &train_file, &layout, queries));
     assert!(!plain.has_metric() && knowing.has_metric());
+    for skeleton in [&plain, &knowing] {
+        let (d, k) = (skeleton.dim(), skeleton.n_centres());
+        assert!(skeleton.saved_bytes() <= 2 * d * d + 16 * d + 2 * k * d + 1024);
+    }
     let measure =
         |skeleton: &Skeleton, step: f32| measure(&test, &test_file, &layout, skeleton, stepped(step));
     for step in [0.3, 0.8] {
