@@ -157,6 +157,6 @@ CASES = {
     "rdo, rows that are not finite": (not_finite, {"raw rows", "raw block"}),
     "rdo, a bound": (bounds, {"raw rows"}),
     "rdo, a trellis": (trellis, {"trellis", "weights", "centres", "short run"}),
-    "rdo, a largest size": (sizes, {"trellis", "short run"}),
+    "rdo, a largest size": (sizes, {"trellis"}),
     "rdo, bits by component": (allocated, {"bits by component", "raw rows", "unused slots", "centres"}),
 }
