@@ -125,7 +125,7 @@ std::vector<Setting> rdo_settings() {
         std::snprintf(name, sizeof name, format, value);
         settings.push_back({name, params, Outcome{}});
     };
-    const auto rdo = [] { return kakeya::Params().preset(kakeya::Preset::rdo).kmeans(0); };
+    const auto rdo = [] { return kakeya::Params().preset(kakeya::Preset::rdo); };
     for (float step : {0.3F, 0.5F, 0.7F, 1.0F}) add("step %.1f", static_cast<double>(step), rdo().step(step));
     for (float step : {0.4F, 0.6F, 0.9F}) {
         add("step %.1f, effort 1", static_cast<double>(step), rdo().step(step).effort(1));

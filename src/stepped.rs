@@ -7,7 +7,7 @@
 
 use crate::error::{Result, try_reserve};
 use crate::params::Settings;
-use crate::rate::{Bin, LARGEST, Model, Shape, log2_eighths};
+use crate::rate::{Bin, LARGEST, Model, log2_eighths};
 use crate::skeleton::dot;
 use crate::trellis::{self, Stage, Walk};
 
@@ -37,14 +37,14 @@ pub(crate) struct Stepper {
 }
 
 impl Stepper {
-    /// For components of the given variances, in the units of the rows, and shape.
-    pub fn new(of_components: &[f32], shape: Shape, settings: &Settings) -> Result<Self> {
+    /// For components of the given variances, in the units of the rows.
+    pub fn new(of_components: &[f32], settings: &Settings) -> Result<Self> {
         let mut eighths = try_reserve(of_components.len(), "the codec")?;
         eighths.extend(of_components.iter().map(|variance| log2_eighths(variance.sqrt())));
         let mut variances = try_reserve(of_components.len(), "the codec")?;
         variances.extend_from_slice(of_components);
         let trellis = settings.effort > 0;
-        Ok(Self { model: Model::new(shape, trellis)?, trellis, eighths, variances })
+        Ok(Self { model: Model::new(trellis)?, trellis, eighths, variances })
     }
 
     /// Whether values are those of a trellis.

@@ -150,7 +150,7 @@ const fn before() -> [[(u8, u8); 2]; STATES] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rate::{Shape, log2_eighths};
+    use crate::rate::log2_eighths;
 
     /// The cost of the best path, by trying every sequence of candidates.
     fn exhaustive(y: &[f32], model: &Model, bin: Bin, walk: Walk) -> f32 {
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_search_finds_the_cheapest_path() {
-        let model = Model::new(Shape::Real, true).unwrap();
+        let model = Model::new(true).unwrap();
         for (seed, sigma) in [(1, 0.4_f32), (2, 1.0), (3, 3.0), (4, 2.0)] {
             let y: Vec<f32> =
                 (0..12).map(|i| sigma * (((i * i * 7 + seed * 13 + i) % 41) as f32 / 12.0 - 1.6)).collect();

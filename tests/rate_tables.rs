@@ -3,7 +3,7 @@
 //! `UPDATE_TABLES=1 cargo test --test rate_tables` writes it anew, after the tables were trained again.
 
 use kakeyaturbo::rans::FREQ_BITS;
-use kakeyaturbo::rate::{BINS, Bin, FIRST_BIN, Model, OFFSET_SIZES, OFFSET_UNIT, Shape, WIDEST};
+use kakeyaturbo::rate::{BINS, Bin, FIRST_BIN, Model, OFFSET_SIZES, OFFSET_UNIT, WIDEST};
 use std::fmt::Write as _;
 
 /// Frequencies of the magnitudes up to that of the escape, found through what the values cost. `set` is the quantiser
@@ -31,26 +31,23 @@ fn frequencies(model: &Model, set: usize, bin: Bin) -> Vec<u32> {
 
 #[test]
 fn documented_tables_are_those_of_the_rate_model() {
-    let mut expected = String::from("shape\tquantiser\ttable\tbin\tescape");
+    let mut expected = String::from("quantiser\ttable\tbin\tescape");
     (1..=OFFSET_SIZES).for_each(|size| write!(expected, "\toffset{size}").unwrap());
     (0..=WIDEST).for_each(|size| write!(expected, "\tfreq{size}").unwrap());
-    for (number, shape) in [Shape::Real, Shape::Normal].into_iter().enumerate() {
-        let [plain, trellis] = [false, true].map(|trellis| Model::new(shape, trellis).unwrap());
-        for (quantiser, (model, set)) in [(&plain, 0), (&trellis, 0), (&trellis, 1)].into_iter().enumerate() {
-            for table in 0..BINS {
-                let bin = Bin { table, shift: 0 };
-                let mut found = frequencies(model, set, bin);
-                let quarters = FIRST_BIN + table as i32;
-                write!(expected, "\n{number}\t{quantiser}\t{table}\t{quarters}\t{}", found.len() - 1)
-                    .unwrap();
-                for size in 1..=OFFSET_SIZES as i32 {
-                    // The points of a trellis have none.
-                    let offset = if quantiser == 0 { model.offset(bin, size) / OFFSET_UNIT } else { 0.0 };
-                    write!(expected, "\t{offset}").unwrap();
-                }
-                found.resize(WIDEST as usize + 1, 0);
-                found.iter().for_each(|freq| write!(expected, "\t{freq}").unwrap());
+    let [plain, trellis] = [false, true].map(|trellis| Model::new(trellis).unwrap());
+    for (quantiser, (model, set)) in [(&plain, 0), (&trellis, 0), (&trellis, 1)].into_iter().enumerate() {
+        for table in 0..BINS {
+            let bin = Bin { table, shift: 0 };
+            let mut found = frequencies(model, set, bin);
+            let quarters = FIRST_BIN + table as i32;
+            write!(expected, "\n{quantiser}\t{table}\t{quarters}\t{}", found.len() - 1).unwrap();
+            for size in 1..=OFFSET_SIZES as i32 {
+                // The points of a trellis have none.
+                let offset = if quantiser == 0 { model.offset(bin, size) / OFFSET_UNIT } else { 0.0 };
+                write!(expected, "\t{offset}").unwrap();
             }
+            found.resize(WIDEST as usize + 1, 0);
+            found.iter().for_each(|freq| write!(expected, "\t{freq}").unwrap());
         }
     }
     expected.push('\n');

@@ -177,8 +177,7 @@ fn turn(rope: &Rope, position: i32, values: &[f32]) -> Vec<f32> {
 
 /// Bits that the rate model gives the values of the test rows, quantised here once more from the definition.
 fn ideal_bits(stream: &Stream, y: &[f64], step: f32, per_run: usize) -> f64 {
-    let (model, dim, delta) =
-        (Model::new(stream.skeleton.shape(), false).unwrap(), stream.test.dim, f64::from(step));
+    let (model, dim, delta) = (Model::new(false).unwrap(), stream.test.dim, f64::from(step));
     let variances = stream.skeleton.variances();
     let base: Vec<i32> = variances.iter().map(|v| log2_eighths(v.sqrt()) - log2_eighths(step)).collect();
     let value = |y: f64| ((y.abs() / delta + 0.375).floor() * y.signum()) as i32;

@@ -150,7 +150,7 @@ impl Codec {
         let shared = skeleton.as_deref().filter(|_| rdo);
         let fixed = params.settings().rate_control == RateControl::Bits;
         let stepper = match shared.filter(|_| !fixed) {
-            Some(skeleton) => Some(Stepper::new(skeleton.variances(), skeleton.shape(), params.settings())?),
+            Some(skeleton) => Some(Stepper::new(skeleton.variances(), params.settings())?),
             None => None,
         };
         let grid = match shared {

@@ -13,7 +13,6 @@ use super::bytes::Fields;
 use crate::error::{Error, Result};
 use crate::layout::MAX_DIM;
 use crate::params::MAX_CENTRES;
-use crate::rate::Shape;
 use crate::skeleton::Skeleton;
 use half::f16;
 
@@ -22,8 +21,6 @@ const HEADER_BYTES: usize = 24;
 const CRC_AT: usize = 20;
 /// The transform follows a query metric: it is the inverse of the basis, not its transpose.
 const FLAG_METRIC: u16 = 1;
-/// Coefficients are normal.
-const FLAG_NORMAL: u16 = 2;
 
 impl Skeleton {
     /// Size of [`Skeleton::save`].
@@ -46,8 +43,7 @@ impl Skeleton {
         self.write_parts(&mut put);
         header[..4].copy_from_slice(&MAGIC);
         header[4..6].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
-        let flag = |on: bool, flag: u16| if on { flag } else { 0 };
-        let flags = flag(self.has_metric(), FLAG_METRIC) | flag(self.shape() == Shape::Normal, FLAG_NORMAL);
+        let flags = if self.has_metric() { FLAG_METRIC } else { 0 };
         header[6..8].copy_from_slice(&flags.to_le_bytes());
         for (field, value) in header[8..CRC_AT].as_chunks_mut::<4>().0.iter_mut().zip([
             self.dim(),
@@ -79,7 +75,7 @@ impl Skeleton {
         let legal =
             (1..=MAX_DIM).contains(&dim) && rank <= dim && k <= MAX_CENTRES as usize && (k == 0 || rank > 0);
         let metric = flags & FLAG_METRIC != 0;
-        if flags & !(FLAG_METRIC | FLAG_NORMAL) != 0 || !legal || (metric && rank != dim) {
+        if flags & !FLAG_METRIC != 0 || !legal || (metric && rank != dim) {
             return Err(Error::Corrupt { what: "shape of the skeleton", at: 6 });
         }
         let need = HEADER_BYTES + 4 * rank + own_skeleton_bytes(dim, rank, k);
@@ -92,7 +88,6 @@ impl Skeleton {
             return Err(Error::Corrupt { what: "skeleton checksum", at: CRC_AT });
         }
         let mut skeleton = Self::with_room(dim, rank, k)?;
-        skeleton.shape = if flags & FLAG_NORMAL != 0 { Shape::Normal } else { Shape::Real };
         let (variances, parts) = body.split_at(4 * rank);
         check_parts(dim, parts, HEADER_BYTES + 4 * rank)?;
         skeleton.read_parts(dim, rank, k, parts);
@@ -227,7 +222,7 @@ mod tests {
             move |bytes: &mut [u8]| bytes[at..at + 4].copy_from_slice(&value.to_le_bytes())
         };
         assert!(forged(|_| {}).is_ok());
-        assert!(forged(|bytes| bytes[6] = 4).is_err(), "flags");
+        assert!(forged(|bytes| bytes[6] = 2).is_err(), "flags");
         assert!(forged(|bytes| bytes[8..12].fill(0xFF)).is_err(), "dim");
         assert!(forged(put(HEADER_BYTES, -1.0)).is_err(), "variance");
         assert!(forged(put(parts, f32::NAN)).is_err(), "reach");

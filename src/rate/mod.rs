@@ -4,7 +4,6 @@
 //! the bin nearest to `log₂(σ·g/Δ)`, in quarter octaves. The logarithms are integers in eighths of an octave,
 //! found without a transcendental function, and only added; so encoder and decoder agree on every machine.
 //!
-//! There are two families of tables, for the coefficients of real rows and for normal ones: the skeleton says which.
 //! Tables reach from `2^−4` to `2^2.25`. A coefficient with a larger deviation is coded as `v = h·2^s + low`,
 //! the table of the bin `s` octaves below for `h`, `s` equally likely bits for `low`.
 
@@ -12,7 +11,7 @@ mod tables;
 
 use crate::error::{Result, try_reserve, try_vec};
 use crate::rans::{Decoder, Encoder, FREQ_BITS, Share};
-use tables::FAMILIES;
+use tables::FAMILY;
 
 /// Number of tables.
 pub const BINS: usize = 26;
@@ -76,17 +75,7 @@ impl Bin {
     }
 }
 
-/// Which kind of coefficients the tables fit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Shape {
-    /// Those of real KV rows: most of them near zero, a few far out.
-    #[default]
-    Real,
-    /// Normal ones.
-    Normal,
-}
-
-/// The tables for one shape of coefficients.
+/// All tables.
 struct Family {
     /// For the plain quantiser, and for the two quantisers of a trellis.
     sets: [Tables; 3],
@@ -154,8 +143,8 @@ impl Set {
 
 impl Model {
     /// Lays out the committed tables: those of the plain quantiser, or those of a trellis.
-    pub fn new(shape: Shape, trellis: bool) -> Result<Self> {
-        let family = &FAMILIES[shape as usize];
+    pub fn new(trellis: bool) -> Result<Self> {
+        let family = &FAMILY;
         let mut sets = try_reserve(2, "the tables")?;
         for tables in if trellis { &family.sets[1..] } else { &family.sets[..1] } {
             sets.push(Set::new(tables)?);
@@ -236,7 +225,7 @@ pub fn expected_bits(sigma: f32, step: f32) -> f64 {
     let bin = Bin::of(log2_eighths(sigma) - log2_eighths(step));
     let share = |freq: u16| f64::from(freq) / f64::from(1 << FREQ_BITS);
     let bits = |freq: u16| if freq > 0 { -share(freq) * share(freq).log2() } else { 0.0 };
-    let [zero, others @ ..] = &FAMILIES[0].sets[0].frequencies[bin.table];
+    let [zero, others @ ..] = &FAMILY.sets[0].frequencies[bin.table];
     bits(*zero) + 2.0 * others.iter().map(|&freq| bits(freq)).sum::<f64>() + f64::from(bin.shift)
 }
 
@@ -300,7 +289,7 @@ mod tests {
 
     #[test]
     fn tables_are_distributions() {
-        for Tables { escapes, frequencies } in FAMILIES.iter().flat_map(|family| &family.sets) {
+        for Tables { escapes, frequencies } in &FAMILY.sets {
             for (bin, row) in frequencies.iter().enumerate() {
                 let sum: u32 = row.iter().map(|&freq| u32::from(freq)).sum();
                 assert_eq!(2 * sum - u32::from(row[0]), 1 << FREQ_BITS, "table {bin}");
@@ -326,7 +315,7 @@ mod tests {
     /// A step that is tiny next to the deviation asks for more low bits than a value has.
     #[test]
     fn values_far_below_their_deviation_come_back() {
-        let model = Model::new(Shape::Real, false).unwrap();
+        let model = Model::new(false).unwrap();
         let values = [0, 1, -1, 100, LARGEST, -LARGEST];
         for bin in [Bin::of(180), Bin::of(208), Bin::of(500), Bin::of(2000)] {
             let mut buffer = [0; 200];
@@ -341,8 +330,8 @@ mod tests {
     /// An escape with more zeros than any value has is what a forged stream may contain.
     #[test]
     fn an_escape_without_end_is_read_without_a_panic() {
-        let model = Model::new(Shape::Real, false).unwrap();
-        for (table, escape) in FAMILIES[0].sets[0].escapes.into_iter().enumerate() {
+        let model = Model::new(false).unwrap();
+        for (table, escape) in FAMILY.sets[0].escapes.into_iter().enumerate() {
             let bin = Bin { table, shift: 0 };
             for sign in [-1, 1] {
                 let mut buffer = [0; 200];
@@ -358,7 +347,7 @@ mod tests {
 
     #[test]
     fn values_of_any_size_come_back_at_their_cost() {
-        let model = Model::new(Shape::Real, false).unwrap();
+        let model = Model::new(false).unwrap();
         let values: Vec<i32> = (0..60)
             .flat_map(|i| {
                 let size = if i < 45 { i } else { 1 << (i - 36) };

@@ -6,7 +6,7 @@ use crate::kmeans;
 use crate::params::{Params, Preset, RateControl};
 use crate::pca::{Axes, Moments, axes_of_block};
 use crate::quantize::{Allocation, DISTORTION};
-use crate::rate::{Shape, expected_bits};
+use crate::rate::expected_bits;
 use crate::stepped::{RowStep, Stepper};
 use crate::trellis::Stage;
 use half::f16;
@@ -163,7 +163,7 @@ fn finish(
     let (row_bits, coded_error) = if params.settings().rate_control == RateControl::Bits {
         predict(&skeleton, captured * left, params)?
     } else {
-        try_step(&mut skeleton, sample, weights, params)?
+        try_step(&skeleton, sample, weights, params)?
     };
     let report = FitReport {
         rows: weights.len() as u64,
@@ -192,9 +192,8 @@ fn predict(skeleton: &Skeleton, coded: f64, params: &Params) -> Result<(f64, f64
 /// Rows of the sample that are coded to see what a step costs.
 const TRIED: usize = 512;
 
-/// Bits of a row at a step, and the energy of its error: those of rows of the sample, coded and decoded. The
-/// skeleton gets the tables that need fewer bits.
-fn try_step(skeleton: &mut Skeleton, sample: &[f32], weights: &[f32], params: &Params) -> Result<(f64, f64)> {
+/// Bits of a row at a step, and the energy of its error: those of rows of the sample, coded and decoded.
+fn try_step(skeleton: &Skeleton, sample: &[f32], weights: &[f32], params: &Params) -> Result<(f64, f64)> {
     let rank = skeleton.rank;
     let every = weights.len().div_ceil(TRIED).max(1);
     let (mut rows, shrink) = coefficients(skeleton, sample, every)?;
@@ -204,16 +203,9 @@ fn try_step(skeleton: &mut Skeleton, sample: &[f32], weights: &[f32], params: &P
             z.iter_mut().zip(skeleton.centre(index)).for_each(|(z, c)| *z -= t * c);
         }
     }
+    let stepper = Stepper::new(skeleton.variances(), params.settings())?;
     let step = nominal_step(skeleton, params);
-    let mut best = (f64::INFINITY, 0.0);
-    for shape in [Shape::Real, Shape::Normal] {
-        let stepper = Stepper::new(skeleton.variances(), shape, params.settings())?;
-        let tried = code_rows(&stepper, step, &rows, weights.iter().step_by(every), 1.0 / shrink)?;
-        if tried.0 < best.0 {
-            (best, skeleton.shape) = (tried, shape);
-        }
-    }
-    Ok(best)
+    code_rows(&stepper, step, &rows, weights.iter().step_by(every), 1.0 / shrink)
 }
 
 /// Mean bits of rows of coefficients in units of `unit`, and weighted mean energy of their errors.

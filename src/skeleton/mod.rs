@@ -16,7 +16,6 @@ pub(crate) use metric::{QueryMetric, Roots, analysis};
 pub use reach::Reach;
 
 use crate::error::{Result, try_reserve};
-use crate::rate::Shape;
 
 /// What is fitted once and shared by rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,8 +38,6 @@ pub struct Skeleton {
     pub(crate) centres: Vec<f32>,
     /// How far rows go along their centres.
     pub(crate) reach: Reach,
-    /// Which tables of the rate model fit the coefficients.
-    pub(crate) shape: Shape,
 }
 
 impl Skeleton {
@@ -58,7 +55,6 @@ impl Skeleton {
             mean_image: none(),
             centres: none(),
             reach: Reach::default(),
-            shape: Shape::default(),
         }
     }
 
@@ -86,7 +82,7 @@ impl Skeleton {
     /// Becomes a copy of `other`, without allocating where there is room.
     pub(crate) fn assign(&mut self, other: &Self) {
         self.reshape(other.dim, other.rank);
-        (self.reach, self.shape) = (other.reach, other.shape);
+        self.reach = other.reach;
         self.set_mean(other.mean.iter().copied());
         self.variances.extend_from_slice(&other.variances);
         self.basis.extend_from_slice(&other.basis);
@@ -165,11 +161,6 @@ impl Skeleton {
     /// How far rows go along their centres.
     pub fn reach(&self) -> Reach {
         self.reach
-    }
-
-    /// Which tables of the rate model fit the coefficients.
-    pub fn shape(&self) -> Shape {
-        self.shape
     }
 
     /// Whether rows pass through unchanged.

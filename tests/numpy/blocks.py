@@ -11,7 +11,7 @@ import stepped
 from kakeya import Codes, Kernel, Skeleton, decode_reach, decode_scale
 
 CHECKSUM, OWN_SKELETON, POSITIONS, RUNS, WEIGHTS, ALLOCATED, TRELLIS = 1, 2, 4, 8, 16, 64, 128
-METRIC, NORMAL = 1, 2
+METRIC = 1
 BLOCK_HEADER = struct.Struct("<4sHBBBBHIIHHIIIIQff32s")
 RAW_HEADER = struct.Struct("<4sHBBHHIIfi32s")
 RDO = 2  # preset
@@ -117,7 +117,7 @@ def parse_skeleton(data):
     require(len(data) >= 24 and data[:4] == b"KKYS", "magic")
     _, version, flags, dim, rank, n_centres = SKELETON_HEADER.unpack_from(data)
     require(version == 0, "version")
-    require(flags <= 3 and (not flags & METRIC or rank == dim), "flags")
+    require(flags <= METRIC and (not flags & METRIC or rank == dim), "flags")
     require(1 <= dim <= 4096 and rank <= dim and n_centres <= 256, "shape")
     require(n_centres == 0 or rank > 0, "centres without components")
     (crc,) = struct.unpack_from("<I", data, 20)
@@ -127,7 +127,7 @@ def parse_skeleton(data):
     require(np.isfinite(variances).all() and (variances >= 0).all(), "a variance")
     skeleton = _skeleton(cursor, dim, rank, n_centres)
     require(cursor.at == len(cursor.data), "bytes after the skeleton")
-    skeleton.variances, skeleton.shape = variances, int(bool(flags & NORMAL))
+    skeleton.variances = variances
     if flags & METRIC:
         require(np.linalg.matrix_rank(skeleton.basis) == dim, "a basis without an inverse")
         skeleton.transform = np.linalg.inv(skeleton.basis.T)

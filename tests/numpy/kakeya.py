@@ -28,7 +28,6 @@ class Skeleton:
     reach: float  # largest |t| along a centre that can be coded
     variances: np.ndarray = None  # [rank]
     transform: np.ndarray = None  # [rank, dim], from rows to coefficients; the basis, unless there is a metric
-    shape: int = 0  # which tables of the rate model fit: 0 real, 1 normal
 
     def __post_init__(self):
         if self.transform is None:

@@ -25,15 +25,14 @@ def _layout(frequencies_of_tables, escapes):
     return tables
 
 
-# By shape and quantiser.
-_TABLES = [[_layout(*tables) for tables in zip(*shape)] for shape in zip(rate.FREQUENCIES, rate.ESCAPES)]
+# By quantiser.
+_TABLES = [_layout(*tables) for tables in zip(rate.FREQUENCIES, rate.ESCAPES)]
 
 
 class Decoder:
     """Reads one run."""
 
-    def __init__(self, run, shape):
-        self.tables = _TABLES[shape]
+    def __init__(self, run):
         if len(run) < STATES or len(run) % 2:
             raise Damaged("length")
         self.states = np.frombuffer(run[:STATES], "<u4").tolist()
@@ -65,7 +64,7 @@ class Decoder:
 
     def value(self, lane, quantiser, table, low_bits):
         """The next value of a lane."""
-        values, shares, escape = self.tables[quantiser][table]
+        values, shares, escape = _TABLES[quantiser][table]
         high = values[self.states[lane] & 4095]
         self._advance(lane, *shares[high])
         if abs(high) == escape:

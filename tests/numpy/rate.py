@@ -8,12 +8,12 @@ TABLE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "rate-tables.tsv"
 RANGE_BITS = 12
 FIRST_BIN, LAST_BIN, MOST_LOW_BITS = -16, 9, 24
 
-# By shape (0 real, 1 normal) and quantiser (0 plain, 1 and 2 those of a trellis).
-_FILE = np.loadtxt(TABLE, skiprows=1, dtype=np.int64).reshape(2, 3, 26, -1)
-ESCAPES = _FILE[..., 4]  # [shapes, quantisers, tables]
-OFFSETS = _FILE[:, 0, :, 5:9]  # of magnitudes 1, 2, 3 and larger, in 1/256 steps, [shapes, tables, 4]
+# By quantiser: 0 plain, 1 and 2 those of a trellis.
+_FILE = np.loadtxt(TABLE, skiprows=1, dtype=np.int64).reshape(3, 26, -1)
+ESCAPES = _FILE[..., 3]  # [quantisers, tables]
+OFFSETS = _FILE[0, :, 4:8]  # of magnitudes 1, 2, 3 and larger, in 1/256 steps, [tables, 4]
 WIDE_OFFSET = 32  # where low bits are split off
-FREQUENCIES = _FILE[..., 9:]  # of magnitudes, [shapes, quantisers, tables, 21]
+FREQUENCIES = _FILE[..., 8:]  # of magnitudes, [quantisers, tables, 21]
 
 # Upper ends of the eighths of an octave, as binary32.
 BETWEEN = np.array(
@@ -36,18 +36,18 @@ def bins(eighths):
     return quarters - 4 * low_bits - FIRST_BIN, low_bits
 
 
-def offsets(shape, tables, low_bits, values):
+def offsets(tables, low_bits, values):
     """How far the reconstruction points of values of the plain quantiser lie beyond them, in steps."""
-    found = OFFSETS[shape][tables, np.clip(np.abs(values), 1, 4) - 1]
+    found = OFFSETS[tables, np.clip(np.abs(values), 1, 4) - 1]
     return np.sign(values) * np.where(low_bits > 0, WIDE_OFFSET, found) / 256.0
 
 
-def cost(shape, quantisers, tables, low_bits, values):
+def cost(quantisers, tables, low_bits, values):
     """Ideal code length of values, in bits."""
-    escapes, frequencies = ESCAPES[shape][quantisers, tables], FREQUENCIES[shape]
+    escapes = ESCAPES[quantisers, tables]
     half = np.where(low_bits > 0, 1 << np.maximum(low_bits - 1, 0), 0)
     sizes = np.abs((values + half) >> low_bits)
     beyond = np.maximum(sizes - escapes + 1, 0)
     escape = np.where(beyond > 0, 2 * np.floor(np.log2(np.maximum(beyond, 1))) + 1, 0)
-    frequency = frequencies[quantisers, tables, np.minimum(sizes, escapes)]
+    frequency = FREQUENCIES[quantisers, tables, np.minimum(sizes, escapes)]
     return RANGE_BITS - np.log2(frequency) + escape + low_bits

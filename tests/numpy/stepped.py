@@ -55,7 +55,7 @@ class Stepper:
             tables, low_bits = self._bins(codes)
 
             def bits(j, quantiser, sizes):
-                return rate.cost(skeleton.shape, quantiser + 1, tables[:, j], low_bits[:, j], sizes)
+                return rate.cost(quantiser + 1, tables[:, j], low_bits[:, j], sizes)
 
             codes.values = trellis.search(z / self._row_steps(steps), bits)
         else:
@@ -68,7 +68,7 @@ class Stepper:
         if self.has_trellis:
             points = trellis.points(codes.values)
         else:
-            points = codes.values + rate.offsets(self.skeleton.shape, *self._bins(codes), codes.values)
+            points = codes.values + rate.offsets(*self._bins(codes), codes.values)
         z = points * self._row_steps(codes.steps)
         if len(self.skeleton.centres):
             t = kakeya.decode_reach(codes.reaches, self.skeleton.reach)
@@ -78,7 +78,7 @@ class Stepper:
     def bits(self, codes):
         """Ideal code lengths `[n, rank]` of the values."""
         quantisers = trellis.quantizers(codes.values) + 1 if self.has_trellis else 0
-        return rate.cost(self.skeleton.shape, quantisers, *self._bins(codes), codes.values)
+        return rate.cost(quantisers, *self._bins(codes), codes.values)
 
     def read(self, runs, rows_per_run, codes):
         """The values of runs: pairs of the number of coded components, and what the range coder wrote. `codes`
@@ -87,7 +87,7 @@ class Stepper:
         tables, low_bits = self._bins(codes)
         values = np.zeros(tables.shape, np.int64)
         for first, (live, coded) in zip(range(0, n, rows_per_run), runs):
-            decoder = rans.Decoder(coded, self.skeleton.shape)
+            decoder = rans.Decoder(coded)
             for i in range(first, min(first + rows_per_run, n)):
                 state = 0
                 for j, bin in enumerate(zip(tables[i, :live].tolist(), low_bits[i, :live].tolist())):

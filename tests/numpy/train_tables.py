@@ -1,5 +1,4 @@
-"""Makes the tables of the rate model, src/rate/tables.rs: one family trained on the coefficients of real KV rows, and
-one for normal ones.
+"""Trains the tables of the rate model, src/rate/tables.rs, on the coefficients of real KV rows.
 
     python3 tests/numpy/train_tables.py SMOLLM2-train.safetensors [GEMMA3-train.safetensors] > tables.rs
     mv tables.rs src/rate/tables.rs
@@ -9,12 +8,10 @@ mean square) is transformed by its own principal axes and quantised with steps f
 Values are counted by the bin that the rate model would choose. A table gets as many symbols as make its bin cheapest,
 escapes counted, and integer frequencies that add up to 4096. The tables of the trellis are trained likewise on what its
 search chooses, which depends on the tables: it starts from those of the plain quantiser and is run three times, on every
-fourth row and steps half an octave apart. The family of the normal distribution is computed from it; its trellis is trained
-on drawn rows, whose deviations go through all bins. The committed tables come from the `train` files of SmolLM2-135M
+fourth row and steps half an octave apart. The committed tables come from the `train` files of SmolLM2-135M
 (in tests/data) and Gemma-3-270M; no document that results are reported on is among them.
 """
 
-import math
 import sys
 
 import numpy as np
@@ -152,67 +149,26 @@ def magnitude_bits(freq, escape):
     return np.log2(SLOTS) - np.log2(freq[np.minimum(sizes, escape)]) + beyond
 
 
-def normal_tables():
-    """Counts `[bins, magnitudes]` of normal coefficients, and mean distances `[bins, 4]` beyond their values: a bin has
-    the deviations from three sixteenths of an octave below its own to one above."""
-    counts, beyond = np.zeros((BINS, COUNTED + 1)), np.zeros((BINS, 4))
-    # Ends of the intervals: of 0, of 1, …; the last one is open.
-    ends = np.r_[np.arange(COUNTED) + 0.5 + THETA, np.inf]
-    for table in range(BINS):
-        moments = np.zeros(COUNTED + 1)
-        for octaves in np.linspace(-0.1875, 0.0625, 17)[1::2]:
-            sigma = 2 ** ((table + FIRST_BIN) / 4 + octaves)
-            above = np.array([math.erfc(end / sigma / math.sqrt(2)) for end in ends])
-            density = sigma * math.sqrt(2 / math.pi) * np.exp(-0.5 * (ends / sigma) ** 2)
-            counts[table] += 1e6 * -np.diff(np.r_[1, above])
-            moments += 1e6 * -np.diff(np.r_[sigma * math.sqrt(2 / math.pi), density])
-        sums = counts[table][1:4], moments[1:4]
-        count = np.r_[sums[0], counts[table][4:].sum()]
-        total = np.r_[sums[1], moments[4:].sum()] - np.r_[sums[0] * [1, 2, 3], counts[table][4:] @ np.arange(4, COUNTED + 1)]
-        beyond[table] = np.where(count > 50, total / np.maximum(count, 1), 0)
-    return counts, beyond
-
-
-def normal_stream():
-    """Drawn rows and the variances of their components."""
-    variances = 4.0 ** np.linspace(-4.5, 3, 320)
-    return np.random.default_rng(1).standard_normal((4000, len(variances))) * np.sqrt(variances), variances
-
-
-def family(counts, beyond, streams):
-    """All tables of a family, as they stand in the source file."""
-    tables, escapes = tables_of(counts)
-    offsets = np.clip(np.round(256 * beyond), 0, 256 * 2 * THETA).astype(int)
-    trellis_tables, trellis_escapes = train_trellis(streams, tables, escapes)
-    indent = lambda rows: "".join(f"            [{', '.join(map(str, row))}],\n" for row in rows)
-    sets = "".join(
-        f"""        Tables {{
-            escapes: [{", ".join(map(str, escapes))}],
-            frequencies: [
-    {indent(tables).replace(chr(10), chr(10) + "    ").rstrip()}
-            ],
-        }},
-"""
-        for tables, escapes in ((tables, escapes), *zip(trellis_tables, trellis_escapes))
-    )
-    return f"""    Family {{
-        sets: [
-{sets}        ],
-        offsets: [
-{indent(offsets)}        ],
-    }},
-"""
-
-
-HEAD = """//! Tables of the rate model: of real coefficients, and of normal ones.
+HEAD = """//! Tables of the rate model, trained on real coefficients.
 //!
 //! Written by `tests/numpy/train_tables.py`; do not edit.
 
 use super::{Family, Tables};
 
 #[rustfmt::skip]
-pub(super) static FAMILIES: [Family; 2] = [
+pub(super) static FAMILY: Family = Family {
+    sets: [
 """
+
+
+def rust(sets, offsets):
+    """The source file."""
+    lines = lambda rows, indent: "".join(f"{indent}[{', '.join(map(str, row))}],\n" for row in rows)
+    text = HEAD
+    for tables, escapes in sets:
+        text += f"    Tables {{\n        escapes: [{', '.join(map(str, escapes))}],\n        frequencies: [\n"
+        text += lines(tables, " " * 12) + "        ],\n    },\n"
+    return text + "    ],\n    offsets: [\n" + lines(offsets, " " * 8) + "    ],\n};\n"
 
 
 def main():
@@ -224,9 +180,10 @@ def main():
             counts.add(y, variances)
             streams.append((y[::4], variances))
     beyond = np.where(counts.nonzero > 50, counts.beyond / np.maximum(counts.nonzero, 1), 0)
-    trained = family(counts.values, beyond, streams)
-    normal = family(*normal_tables(), [normal_stream()])
-    sys.stdout.write(HEAD + trained + normal + "];\n")
+    offsets = np.clip(np.round(256 * beyond), 0, 256 * 2 * THETA).astype(int)
+    tables, escapes = tables_of(counts.values)
+    sets = [(tables, escapes), *zip(*train_trellis(streams, tables, escapes))]
+    sys.stdout.write(rust(sets, offsets))
 
 
 if __name__ == "__main__":
