@@ -29,6 +29,7 @@ fn main() {
         "codec",
         "workspace",
         "skeleton",
+        "hash",
         "block",
         "batch",
         "profile",

@@ -1276,6 +1276,18 @@ KAKEYA_API kakeya_status kakeya_skeleton_id(const struct kakeya_skeleton *skelet
 KAKEYA_API void kakeya_skeleton_free(struct kakeya_skeleton *skeleton);
 
 /**
+ * BLAKE3 of `len` bytes: what `kakeya_profile_fingerprint` and `kakeya_skeleton_id` are made with. For the fingerprint
+ * that ties a profile to its model, and for checksums of what is stored beside blocks.
+ *
+ * # Safety
+ * `src` has `len` readable bytes; `out` has 32 writable bytes.
+ */
+KAKEYA_API
+kakeya_status kakeya_hash(const void *src,
+                          size_t len,
+                          uint8_t *out);
+
+/**
  * Largest size in bytes of a block of `n_rows` rows, known before it is encoded: its exact size unless blocks
  * carry their own skeleton. Grows with `n_rows`.
  *

@@ -38,6 +38,13 @@ using Handle = std::unique_ptr<Object, Release<release>>;
 /** 32 bytes that identify a skeleton or a codec; fit for a cache key. */
 using Fingerprint = std::array<std::uint8_t, 32>;
 
+/** BLAKE3 of some bytes. */
+[[nodiscard]] inline Result<Fingerprint> hash(span<const std::byte> bytes) {
+    Fingerprint made{};
+    if (Status s = Status::of(kakeya_hash(bytes.data(), bytes.size(), made.data())); !s) return s;
+    return made;
+}
+
 /** What was fitted: immutable, may be shared by any number of threads. */
 class Skeleton {
 public:

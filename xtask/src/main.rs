@@ -5,6 +5,7 @@
 
 mod coverage;
 mod demo;
+mod engine;
 mod header;
 mod quality;
 mod shell;
@@ -37,6 +38,12 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// The codec judged on a model's predictions, inside llama.cpp
+    Engine {
+        /// The second model as well
+        #[arg(long)]
+        all_models: bool,
+    },
     /// Line coverage of src/; fails below 99 %
     Coverage,
     /// Rate and distortion of every preset against other codecs and theory; `quality --help` has the options
@@ -53,6 +60,7 @@ fn main() -> ExitCode {
         Command::Demo => demo::run(),
         Command::Test => test::run(),
         Command::Header { check } => header::run(check),
+        Command::Engine { all_models } => engine::run(all_models),
         Command::Coverage => coverage::run(),
         Command::Quality { options } => quality::run(&options),
     };

@@ -71,6 +71,14 @@ pub const TEST: &[Tool<'static>] = &[
     Tool { name: "numpy", probe: Probe::Numpy, debian: "python3-numpy", brew: "numpy" },
 ];
 
+/// What fetching the engine's models and texts takes beside [`BUILD`].
+pub const ENGINE: &[Tool<'static>] = &[Tool {
+    name: "pip",
+    probe: Probe::Runs(&["python3", "-m", "pip", "--version"]),
+    debian: "python3-pip",
+    brew: "python",
+}];
+
 impl Tool<'_> {
     fn is_there(&self) -> bool {
         match self.probe {

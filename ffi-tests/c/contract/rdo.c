@@ -142,6 +142,12 @@ static void queries(const float *x) {
     CHECK_OK(kakeya_skeleton_id(skeleton, ids[0]));
     CHECK_OK(kakeya_skeleton_id(loaded, ids[1]));
     CHECK(memcmp(ids[0], ids[1], 32) == 0);
+    /* The id is the hash of what was saved. */
+    memset(ids[1], 0, 32);
+    CHECK_OK(kakeya_hash(bytes, written, ids[1]));
+    CHECK(memcmp(ids[0], ids[1], 32) == 0);
+    CHECK_STATUS(KAKEYA_ERR_NULL_POINTER, kakeya_hash(NULL, 1, ids[1]));
+    CHECK_STATUS(KAKEYA_ERR_NULL_POINTER, kakeya_hash(bytes, written, NULL));
     free(bytes);
     kakeya_skeleton_free(loaded);
     kakeya_skeleton_free(skeleton);

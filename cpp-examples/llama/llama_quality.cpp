@@ -1,0 +1,231 @@
+// What a compressed cache does to a model's predictions.
+//
+//   llama_quality MODEL.gguf TEXTS [--profile FILE.kkp --steps 0.5 0.7] [--json FILE]
+//
+// TEXTS is a folder with a folder of .txt files per domain. For each passage: read 1,024 tokens, take the state, change its K
+// and V as a codec would, put it back, let the model predict the next 256 tokens, and compare its distributions with those after
+// the untouched state. Beside them llama.cpp's own quantised types, applied to the state and as a live cache, an identity
+// control (which must change nothing at all) and a noise control, the least that any change does.
+//
+// Prints a table per domain and one over all passages, with 95 % intervals, and writes a line of JSON per passage and setting as
+// they come, and in the end per line of the tables. Exits with 1 if the identity control is not exactly 0.
+
+#include "fingerprint.hpp"
+#include "results.hpp"
+#include "streams.hpp"
+#include "texts.hpp"
+#include "transforms.hpp"
+#include "workers.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <fstream>
+#include <memory>
+#include <set>
+
+namespace {
+
+struct Options {
+    std::string model, texts, json, name = "model";
+    std::vector<std::string> profiles;
+    std::vector<float> steps = {0.3F, 0.5F, 0.7F, 0.9F}, bits;
+    std::size_t prefill = 1024, scored = 256, per_text = 1, per_domain = 0, threads = 2;
+    bool live = true;
+    std::vector<int> turbo = {4, 3, 2};
+};
+
+Options parse(int argc, char** argv, CLI::App& app) {
+    Options o;
+    app.add_option("model", o.model, "GGUF file")->required()->check(CLI::ExistingFile);
+    app.add_option("texts", o.texts, "folder of texts to score")->required()->check(CLI::ExistingDirectory);
+    app.add_option("--name", o.name, "name of the model in the results");
+    app.add_option("--json", o.json, "file to which results are appended, one JSON object a line");
+    app.add_option("--profile", o.profiles, "profiles to judge")->check(CLI::ExistingFile);
+    app.add_option("--steps", o.steps, "steps to judge the profiles at")->capture_default_str();
+    app.add_option("--bits", o.bits, "fixed rates to judge the profiles at");
+    app.add_option("--prefill", o.prefill, "tokens that are compressed")->capture_default_str();
+    app.add_option("--scored", o.scored, "tokens that are predicted")->capture_default_str();
+    app.add_option("--per-text", o.per_text, "passages of one text, at most")->capture_default_str();
+    app.add_option("--per-domain", o.per_domain, "passages of one domain, at most; 0 = no limit")->capture_default_str();
+    app.add_option("--turbo", o.turbo, "bits of turbo")->capture_default_str();
+    app.add_flag("--live,!--no-live", o.live, "llama.cpp's own types as a live cache");
+    app.add_option("--threads", o.threads, "passages at a time, one thread each")->capture_default_str();
+    app.parse(argc, argv);
+    return o;
+}
+
+struct OnState {
+    std::size_t setting;
+    Transform transform;
+    // Whether its bytes are what a codec would store.
+    bool stores;
+};
+
+struct LiveType {
+    std::size_t setting;
+    ggml_type k, v;
+};
+
+// What one thread has: the f16 context and one for each live type.
+struct Worker {
+    std::unique_ptr<Context> context;
+    std::vector<std::unique_ptr<Context>> live;
+};
+
+std::string number(float x) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%g", static_cast<double>(x));
+    return text;
+}
+
+void add_profile(const std::string& file, const Options& o, const kakeya::Fingerprint& model, Results& results,
+                 std::vector<OnState>& list) {
+    const kakeya::Profile profile = read_profile(file);
+    if (profile.model().value() != model) throw std::runtime_error(file + " is the profile of another model");
+    const std::string rows = rows_name(profile);
+    const auto add = [&](const std::string& setting, const kakeya::CodecOptions& options) {
+        auto coder = std::make_shared<kakeya::llama::Coder>(kakeya::llama::Coder::create(profile, options).value());
+        list.push_back({results.add({"rdo", setting, rows, "state"}), through(coder), true});
+    };
+    for (float step : o.steps) add("step=" + number(step), kakeya::CodecOptions().step(step));
+    for (float bits : o.bits) add("bits=" + number(bits), kakeya::CodecOptions().bits(bits));
+}
+
+std::vector<OnState> on_state(const Options& o, const std::vector<Heads>& heads, Results& results) {
+    std::vector<OnState> list;
+    const auto add = [&](Setting setting, bool stores, Transform transform) {
+        list.push_back({results.add(std::move(setting)), std::move(transform), stores});
+    };
+    add({"identity", "", "", "state"}, false, add_noise(0, 0));
+    add({"noise", "variance=1e-6", "", "state"}, false, add_noise(1e-6, 1));
+    results.floor(list.back().setting);
+    add({"q8_0", "", "", "state"}, true, quantise(GGML_TYPE_Q8_0, false, heads));
+    add({"q4_0", "", "", "state"}, true, quantise(GGML_TYPE_Q4_0, false, heads));
+    add({"q4_0_rot", "", "", "state"}, true, quantise(GGML_TYPE_Q4_0, true, heads));
+    for (int bits : o.turbo) {
+        add({"turbo", "bits=" + std::to_string(bits), "head", "state"}, true, turbo(bits, heads));
+    }
+    return list;
+}
+
+// One passage through every setting.
+void run(std::size_t index, const Passage& passage, const Options& o, Worker& worker, const std::vector<OnState>& codecs,
+         const std::vector<LiveType>& types, Results& results) {
+    const llama_token* scored = passage.tokens.data() + o.prefill;
+    worker.context->prefill(passage.tokens.data(), o.prefill);
+    const Bytes state = worker.context->state();
+    const kakeya::llama::State where = kakeya::llama::parse(state).value();
+    if (where.tail != state.size()) throw std::runtime_error("the state has parts that are no key-value cache");
+    const auto values = static_cast<double>(where.values());
+
+    worker.context->restore(state);
+    const float* logits = worker.context->logits(scored, o.scored, o.prefill);
+    const Predictions reference = predictions(logits, o.scored, worker.context->n_vocab(), 1);
+    const Comparison same = compare(reference, logits, scored + 1, 1);
+
+    for (const OnState& codec : codecs) {
+        Bytes changed = state;
+        const double bytes = codec.transform(changed, where);
+        worker.context->restore(changed);
+        const Comparison comparison =
+            compare(reference, worker.context->logits(scored, o.scored, o.prefill), scored + 1, 1);
+        const double bpv = codec.stores ? 8 * bytes / values : std::nan("");
+        results.put(codec.setting, index, result_of(passage.domain, passage.name, bpv, comparison, same));
+    }
+    for (std::size_t t = 0; t < types.size(); ++t) {
+        Context& cache = *worker.live[t];
+        cache.prefill(passage.tokens.data(), o.prefill);
+        const Bytes own = cache.state();
+        double bytes = 0;
+        kakeya::llama::parse(own).value().each_tensor(
+            [&](std::size_t, std::size_t, bool, std::size_t, const kakeya::llama::Tensor& tensor) {
+                bytes += static_cast<double>(tensor.bytes);
+            });
+        const Comparison comparison = compare(reference, cache.logits(scored, o.scored, o.prefill), scored + 1, 1);
+        results.put(types[t].setting, index, result_of(passage.domain, passage.name, 8 * bytes / values, comparison, same));
+    }
+}
+
+// Tables on the standard output, their lines to `json`; whether the identity control is exactly 0.
+bool report(const Results& results, std::ofstream& json) {
+    std::set<std::string> domains{""};
+    for (const Result& result : results.of(0)) domains.insert(result.domain);
+    for (const std::string& domain : domains) {
+        if (domain.empty() || domains.size() > 2) results.print_table(domain);
+        for (std::size_t s = 0; s < results.size() && json.is_open(); ++s) json << results.summary(s, domain) << '\n';
+    }
+    bool exact = true;
+    for (const Result& result : results.of(0)) exact = exact && result.mean_kld == 0;
+    if (!exact) std::fprintf(stderr, "the identity control is not 0\n");
+    return exact && (!json.is_open() || json.flush().good());
+}
+
+std::vector<Passage> first_of_domains(std::vector<Passage> all, std::size_t per_domain) {
+    std::map<std::string, std::size_t> seen;
+    std::vector<Passage> list;
+    for (Passage& passage : all) {
+        if (per_domain == 0 || seen[passage.domain]++ < per_domain) list.push_back(std::move(passage));
+    }
+    if (list.empty()) throw std::runtime_error("no text is long enough");
+    return list;
+}
+
+bool judge(const Options& o) {
+    const Model model(o.model);
+    const std::vector<Passage> list =
+        first_of_domains(passages(model, read_texts(o.texts), o.prefill + o.scored + 1, o.per_text), o.per_domain);
+
+    Results results(o.name, list.size());
+    std::vector<OnState> codecs = on_state(o, {heads(model, false), heads(model, true)}, results);
+    const kakeya::Fingerprint fingerprint = o.profiles.empty() ? kakeya::Fingerprint{} : fingerprint_of_file(o.model);
+    for (const std::string& file : o.profiles) add_profile(file, o, fingerprint, results, codecs);
+    std::vector<LiveType> types;
+    if (o.live) {
+        types.push_back({results.add({"q8_0", "", "", "live"}), GGML_TYPE_Q8_0, GGML_TYPE_Q8_0});
+        types.push_back({results.add({"q4_0_rot", "", "", "live"}), GGML_TYPE_Q4_0, GGML_TYPE_Q4_0});
+        types.push_back({results.add({"q8_0+q4_0_rot", "", "", "live"}), GGML_TYPE_Q8_0, GGML_TYPE_Q4_0});
+    }
+
+    ContextOptions like;
+    like.n_ctx = o.prefill + o.scored;
+    like.n_outputs = o.scored;
+    like.threads = 1;
+    std::vector<Worker> workers(std::min(o.threads, list.size()));
+    for (Worker& worker : workers) {
+        worker.context = std::make_unique<Context>(model, like);
+        for (const LiveType& type : types) {
+            ContextOptions own = like;
+            own.type_k = type.k, own.type_v = type.v;
+            worker.live.push_back(std::make_unique<Context>(model, own));
+        }
+    }
+
+    std::ofstream json;
+    if (!o.json.empty()) json.open(o.json, std::ios::app);
+    std::mutex lock;
+    std::size_t done = 0;
+    in_parallel(list.size(), workers.size(), [&](std::size_t i, std::size_t w) {
+        const Stopwatch time;
+        run(i, list[i], o, workers[w], codecs, types, results);
+        const std::lock_guard<std::mutex> guard(lock);
+        for (std::size_t s = 0; s < results.size() && json.is_open(); ++s) json << results.line(s, results.of(s)[i]) << '\n';
+        json.flush();
+        std::fprintf(stderr, "passage %zu of %zu, %s/%s: %.1f s\n", ++done, list.size(), list[i].domain.c_str(),
+                     list[i].name.c_str(), time.seconds());
+    });
+    return report(results, json);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app("What a compressed cache does to a model's predictions");
+    try {
+        return judge(parse(argc, argv, app)) ? 0 : 1;
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "%s\n", error.what());
+        return 1;
+    }
+}

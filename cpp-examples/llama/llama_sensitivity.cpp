@@ -1,0 +1,149 @@
+// How much each tensor of the cache matters to the model's predictions.
+//
+//   llama_sensitivity MODEL.gguf TEXTS OUT.json
+//
+// Adds Gaussian noise to one layer's K, or V, at a time, and compares the predictions after it with those after the untouched
+// state. The sensitivity of a tensor is the divergence that noise adds beyond the engine's floor, per unit of relative
+// variance. Noise starts at `--noise` times the variance of the tensor and grows fourfold until the excess over the floor is
+// `--clear` times its standard error, or the noise four times the variance: a sensitivity that is still not clear is at most that
+// standard error, and is given as it.
+//
+// TEXTS are texts to calibrate with, none that will be scored. The file is what llama_profile takes with --sensitivities.
+
+#include "predictions.hpp"
+#include "statistics.hpp"
+#include "tensors.hpp"
+#include "texts.hpp"
+#include "workers.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <fstream>
+#include <memory>
+
+namespace {
+
+struct Options {
+    std::string model, texts, out;
+    std::size_t prefill = 1024, scored = 128, windows = 8, threads = 2;
+    double noise = 0.1, clear = 4, most = 4;
+};
+
+Options parse(int argc, char** argv, CLI::App& app) {
+    Options o;
+    app.add_option("model", o.model, "GGUF file")->required()->check(CLI::ExistingFile);
+    app.add_option("texts", o.texts, "folder of texts")->required()->check(CLI::ExistingDirectory);
+    app.add_option("out", o.out, "JSON file to write")->required();
+    app.add_option("--windows", o.windows, "windows, spread over the texts")->capture_default_str();
+    app.add_option("--prefill", o.prefill, "tokens whose state gets noise")->capture_default_str();
+    app.add_option("--scored", o.scored, "tokens that are predicted")->capture_default_str();
+    app.add_option("--noise", o.noise, "relative variance of the noise to begin with")->capture_default_str();
+    app.add_option("--most", o.most, "relative variance of the noise to end with")->capture_default_str();
+    app.add_option("--clear", o.clear, "standard errors that count as clear")->capture_default_str();
+    app.add_option("--threads", o.threads, "windows at a time, one thread each")->capture_default_str();
+    app.parse(argc, argv);
+    return o;
+}
+
+// A window that was read, and what the model predicts after it.
+struct Window {
+    const Passage* passage = nullptr;
+    Bytes state;
+    kakeya::llama::State where;
+    Predictions reference;
+    // Divergence by noise of 1e-6 of the variance in every tensor: the least that any change does.
+    double floor = 0;
+};
+
+double divergence(Context& context, const Window& window, const Bytes& state, const Options& o) {
+    context.restore(state);
+    const llama_token* scored = window.passage->tokens.data() + o.prefill;
+    return mean_of(compare(window.reference, context.logits(scored, o.scored, o.prefill), scored + 1, 1).kld).mean;
+}
+
+void read(Context& context, Window& window, const Options& o) {
+    const llama_token* tokens = window.passage->tokens.data();
+    context.prefill(tokens, o.prefill);
+    window.state = context.state();
+    window.where = kakeya::llama::parse(window.state).value();
+    context.restore(window.state);
+    window.reference =
+        predictions(context.logits(tokens + o.prefill, o.scored, o.prefill), o.scored, context.n_vocab(), 1);
+    Bytes changed = window.state;
+    add_noise(1e-6, 1)(changed, window.where);
+    window.floor = divergence(context, window, changed, o);
+}
+
+// Noise in one tensor.
+Bytes with_noise(const Window& window, TensorName which, double ratio) {
+    Bytes changed = window.state;
+    each_named(window.where, [&](TensorName name, std::size_t, const auto&, const kakeya::llama::Tensor& tensor) {
+        if (name != which) return;
+        std::vector<float> rows = load(changed, tensor);
+        disturb(rows, ratio, 100 + 2 * name.first + (name.second ? 1 : 0));
+        store(rows, changed, tensor);
+    });
+    return changed;
+}
+
+nlohmann::ordered_json measure(const Options& o) {
+    const Model model(o.model);
+    ContextOptions like;
+    like.n_ctx = o.prefill + o.scored;
+    like.n_outputs = o.scored;
+    like.threads = 1;
+    std::vector<std::unique_ptr<Context>> contexts;
+    for (std::size_t w = 0; w < o.threads; ++w) contexts.push_back(std::make_unique<Context>(model, like));
+    const std::vector<Passage> all = passages(model, read_texts(o.texts), o.prefill + o.scored + 1, 1);
+    std::vector<Window> windows(std::min(o.windows, all.size()));
+    if (windows.size() < 2) throw std::runtime_error("less than two texts are long enough");
+    in_parallel(windows.size(), contexts.size(), [&](std::size_t i, std::size_t w) {
+        windows[i].passage = &all[i * all.size() / windows.size()];
+        read(*contexts[w], windows[i], o);
+    });
+
+    std::vector<TensorName> names;
+    each_named(windows[0].where,
+               [&](TensorName name, std::size_t, const auto&, const auto&) { names.push_back(name); });
+    nlohmann::ordered_json tensors = nlohmann::ordered_json::array();
+    std::vector<double> floors;
+    for (const Window& window : windows) floors.push_back(window.floor);
+    for (std::size_t t = 0; t < names.size(); ++t) {
+        for (double noise = o.noise;; noise *= 4) {
+            std::vector<double> excess(windows.size());
+            in_parallel(windows.size(), contexts.size(), [&](std::size_t i, std::size_t w) {
+                const Bytes changed = with_noise(windows[i], names[t], noise);
+                excess[i] = divergence(*contexts[w], windows[i], changed, o) - windows[i].floor;
+            });
+            const Mean mean = mean_of(excess);
+            const double error = mean.half / student(excess.size() - 1);
+            if (mean.mean < o.clear * error && 4 * noise <= o.most) continue;
+            const double s = std::max(mean.mean, error) / noise;
+            const char* part = names[t].second ? "v" : "k";
+            tensors.push_back({{"layer", names[t].first}, {"part", part}, {"noise", noise}, {"kld_excess", mean.mean},
+                               {"standard_error", error}, {"sensitivity", s}});
+            std::fprintf(stderr, "%zu of %zu: layer %u %s, noise %.2g: excess %.5f +- %.5f, sensitivity %.4f\n", t + 1,
+                         names.size(), names[t].first, part, noise, mean.mean, error, s);
+            break;
+        }
+    }
+    return {{"windows", windows.size()}, {"floor", mean_of(floors).mean}, {"tensors", tensors}};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app("How much each tensor of the cache matters to the model's predictions");
+    try {
+        const Options options = parse(argc, argv, app);
+        std::ofstream out(options.out);
+        out << measure(options).dump(1) << '\n';
+        if (!out.flush()) throw std::runtime_error("cannot write " + options.out);
+        return 0;
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "%s\n", error.what());
+        return 1;
+    }
+}
