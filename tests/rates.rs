@@ -3,7 +3,7 @@
 mod common;
 
 use common::blocks::{OBJECTIVES, RAW_HEADER_BYTES, Side, decode, encode, fit, of_layout, stepped};
-use common::{normal, relative_error};
+use common::{clustered, normal, relative_error};
 use kakeyaturbo::layout::Layout;
 use kakeyaturbo::quantize::Allocation;
 use kakeyaturbo::{Codec, Error, Objective, Preset, RateControl, Settings, Skeleton, verify};
@@ -108,6 +108,29 @@ fn bits_by_component_beat_equal_bits() {
     let [rdo, equal] = [(&codec, rdo), (&turbo, equal)]
         .map(|(codec, block)| relative_error(rows, &decode(codec, &block, None).unwrap()));
     assert!(rdo < 0.15 * equal, "{rdo} against {equal}");
+}
+
+/// Centres are kept where they lower the error at the same bits by more than their own bits would.
+#[test]
+fn centres_pay_at_a_fixed_rate_on_clustered_rows_alone() {
+    let (n, dim, k) = (1024, 32, 24);
+    let rows = clustered((2 * n, dim), k, 0.1, 89);
+    let (sample, rows) = rows.split_at(n * dim);
+    let with = |k: usize, sample: &[f32], rows: &[f32]| {
+        let settings = Settings { kmeans_k: k as u32, ..fixed(2.0) };
+        let skeleton = skeleton(sample, dim, &settings);
+        let codec = shared(settings, Objective::Mse, &skeleton);
+        let block = encode(&codec, rows, Side::default()).unwrap();
+        (skeleton.n_centres(), block.len(), relative_error(rows, &decode(&codec, &block, None).unwrap()))
+    };
+    let (plain, kept) = (with(0, sample, rows), with(k, sample, rows));
+    println!("without {plain:?}, with {kept:?}");
+    assert_eq!((plain.0, kept.0), (0, k));
+    // A reach of 8 bits and an index of 5 a row.
+    assert_eq!(kept.1, plain.1 + n + (5 * n).div_ceil(8));
+    assert!(kept.2 < 0.3 * plain.2);
+    let noise = normal(2 * n * dim, 90);
+    assert_eq!(with(k, &noise[..n * dim], &noise[n * dim..]).0, 0, "noise has no centres");
 }
 
 #[test]

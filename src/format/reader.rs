@@ -68,8 +68,10 @@ impl<'a> Reader<'a> {
 
     /// A u64 that counts bytes or rows.
     pub fn size(&mut self) -> Result<usize> {
-        let value = self.u64()?;
-        usize::try_from(value).map_err(|_| Error::Corrupt { what: "a size", at: self.at })
+        let Ok(value) = usize::try_from(self.u64()?) else {
+            return Err(Error::Corrupt { what: "a size", at: self.at });
+        };
+        Ok(value)
     }
 
     pub fn f32(&mut self) -> Result<f32> {

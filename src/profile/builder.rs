@@ -170,8 +170,9 @@ impl Builder {
 
 /// Appends, or reports that memory is short.
 fn push<T>(to: &mut Vec<T>, value: T) -> Result<()> {
-    let bytes = size_of::<T>();
-    to.try_reserve(1).map_err(|_| Error::OutOfMemory { what: "the profile", bytes })?;
+    if to.try_reserve(1).is_err() {
+        return Err(Error::OutOfMemory { what: "the profile", bytes: size_of::<T>() });
+    }
     to.push(value);
     Ok(())
 }

@@ -94,8 +94,9 @@ pub(crate) fn description(text: &str) -> Result<String> {
         return Err(Error::BadParam { what: "place of a zero in the description", got: at as f64, expected });
     }
     let mut copy = String::new();
-    copy.try_reserve_exact(text.len())
-        .map_err(|_| Error::OutOfMemory { what: "the profile", bytes: text.len() })?;
+    if copy.try_reserve_exact(text.len()).is_err() {
+        return Err(Error::OutOfMemory { what: "the profile", bytes: text.len() });
+    }
     copy.push_str(text);
     Ok(copy)
 }
