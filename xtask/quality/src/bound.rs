@@ -2,8 +2,8 @@
 //!
 //! Two bases are looked at. The one that was fitted on other documents gives what a transform code with that
 //! basis could reach if the components of the judged rows were normal and their variances known. The rows' own
-//! principal axes give less, and too little: they fit these few rows better than the source they come from, by
-//! up to half a bit a value where there are hardly more rows than coordinates, and nobody pays for sending them.
+//! principal axes give far less, and too little: they fit these few rows better than the source they come from,
+//! and nobody pays for sending them.
 
 use kakeyaturbo::layout::Layout;
 use kakeyaturbo::{Pairing, Rope, Skeleton};

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::record::Record;
+use crate::series::SERIES;
 use crate::theory;
 
 const EVERYTHING: Range<f64> = 0.0..f64::INFINITY;
@@ -122,7 +123,11 @@ fn comparison(records: &[Record], set: &str) -> Table {
             series.push(name);
         }
     }
-    series.sort_by_key(|name| name[0] == "rd_bound" || name[0] == "uniform_entropy");
+    // In the order in which they are tried; theory comes last.
+    let place = |[codec, _, setting]: &[&str; 3]| {
+        SERIES.iter().position(|known| known.codec == *codec && known.family() == *setting)
+    };
+    series.sort_by_key(|name| place(name).unwrap_or(SERIES.len()));
     let cell = |name: &[&str; 3], rival: &str| {
         let found = compared.iter().find(|r| key(r) == *name && r.rival.as_deref() == Some(rival));
         found.map_or(String::new(), |record| {
@@ -136,7 +141,14 @@ fn comparison(records: &[Record], set: &str) -> Table {
         let cells = rivals.iter().map(|(rival, _)| cell(name, rival));
         name.iter().map(|part| (*part).to_owned()).chain(cells).collect()
     };
-    let titles = rivals.iter().map(|(rival, error)| format!("{rival}: {}", small(*error)));
+    let title = |(rival, error): &(&str, f64)| {
+        let name = |r: &Record| format!("{} {}", r.codec, r.setting.as_deref().unwrap_or(""));
+        let points = records.iter().filter(|r| r.set == set && r.is_point());
+        let bpv = points.filter(|r| name(r).trim_end() == *rival).find_map(|point| point.bpv);
+        let bpv = bpv.map_or(String::new(), |bpv| format!("{bpv:.2} bpv, "));
+        format!("{rival}: {bpv}{}", small(*error))
+    };
+    let titles = rivals.iter().map(title);
     let header: Vec<String> =
         ["codec", "rows", "setting"].map(str::to_owned).into_iter().chain(titles).collect();
     table(&header, series.iter().map(row).collect(), 3)
@@ -225,6 +237,7 @@ mod tests {
         assert!(filled.starts_with("a\n<!-- table: points iid-4 -->\n| codec"), "{filled}");
         assert!(filled.contains("\n<!-- end -->\nb\n") && !filled.contains("old"), "{filled}");
         assert!(filled.contains(" 1.80 (0.90 ± 0.01) |"), "{filled}");
+        assert!(filled.contains("| turbo bits=2: 2.00 bpv, 0.118 |"), "{filled}");
         let row: Vec<&str> =
             filled.lines().find(|l| l.starts_with("| turbo")).unwrap().split('|').map(str::trim).collect();
         assert_eq!(row[1..], ["turbo", "bits=2", "2.000", "8.00", "0.118", "0.117", "0.0889", "0.0625", ""]);

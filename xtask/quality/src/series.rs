@@ -60,7 +60,7 @@ const STEPS: &[f32] = &[0.015, 0.03, 0.06, 0.12, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0
 /// Steps of a trellis, whose points are twice as dense.
 const TRELLIS_STEPS: &[f32] = &[0.025, 0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0, 2.7, 3.6];
 /// Steps that bracket the errors of 4, 3 and 2 bits with joined rows.
-const FEW_STEPS: &[f32] = &[0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0];
+const FEW_STEPS: &[f32] = &[0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8];
 const ONE: &[f32] = &[0.0];
 
 /// All series. The first ones are what the others are compared with.
