@@ -3,7 +3,7 @@
 mod common;
 
 use common::blocks::{OBJECTIVES, RAW_HEADER_BYTES, Side, decode, encode, fit, of_layout, stepped};
-use common::{clustered, normal, relative_error};
+use common::{clustered, largest_error, normal, relative_error};
 use kakeyaturbo::layout::Layout;
 use kakeyaturbo::quantize::Allocation;
 use kakeyaturbo::{Codec, Error, Objective, Preset, RateControl, Settings, Skeleton, verify};
@@ -148,13 +148,40 @@ fn the_finest_step_that_fits_is_found() {
             let error = relative_error(rows, &decode(&codec, &block, None).unwrap());
             assert!(error < last, "{max_bytes} bytes: {error}, fewer bytes: {last}");
             last = error;
-            // An eighth of an octave finer is too much.
+            // Another 1.1 % finer is too much.
             let step = verify(&block).unwrap().step;
-            let finer = Settings { effort, ..stepped(step * (-0.125_f32).exp2()) };
+            let finer = Settings { effort, ..stepped(step * (-1.0_f32 / 64.0).exp2()) };
             let finer = encode(&shared(finer, Objective::Mse, &skeleton), rows, Side::default()).unwrap();
             assert!(finer.len() > max_bytes, "{} bytes at a finer step, {max_bytes} allowed", finer.len());
         }
     }
+}
+
+#[test]
+fn a_size_and_a_bound_are_both_kept_where_they_can_be() {
+    let (n, dim) = (300, 48);
+    let rows = falling((n + 1000, dim), 0.9, 92);
+    let (sample, rows) = rows.split_at(1000 * dim);
+    let skeleton = skeleton(sample, dim, &stepped(0.5));
+    let bound = 0.5_f32;
+    let with = |settings: Settings| {
+        shared(Settings { max_abs_error: bound, ..settings }, Objective::LInf, &skeleton)
+    };
+    // The smallest block that keeps the bound: a coarser step stores more rows raw.
+    let size = |step: f32| encode(&with(stepped(step)), rows, Side::default()).unwrap().len();
+    let sizes: Vec<usize> = (0..64).map(|k| size(0.05 * (k as f32 / 16.0).exp2())).collect();
+    let smallest = *sizes.iter().min().unwrap();
+    assert!(*sizes.last().unwrap() > 2 * smallest, "the coarsest step stores rows raw");
+    for max_bytes in [smallest + smallest / 50, 2 * smallest] {
+        let codec = with(capped(max_bytes));
+        let block = encode(&codec, rows, Side::default()).unwrap();
+        assert!(block.len() <= max_bytes && block.len() > max_bytes * 9 / 10, "{} bytes", block.len());
+        let error = largest_error(rows, &decode(&codec, &block, None).unwrap());
+        assert!(error <= f64::from(bound), "{error}");
+    }
+    let nothing = with(capped(smallest - smallest / 20));
+    let error = encode(&nothing, rows, Side::default()).unwrap_err();
+    assert!(matches!(error, Error::MaxBytesNotMet { .. }), "{error}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod raw_block;
 mod row;
 mod run_reader;
 mod runs;
+mod search;
 mod stream;
 mod workspace;
 

@@ -5,6 +5,7 @@
 //! Within a row component `j` goes to lane `j mod 8`; rows follow each other.
 
 use super::row::{Kernel, RowCode, RowError, Scratch};
+use super::search::{Attempt, finest_that_fits};
 use super::workspace::RunRoom;
 use super::{Codec, Rows, Tally, Workspace};
 use crate::distortion::{Distortion, NormMode};
@@ -57,7 +58,7 @@ impl Codec {
         }
         let first = if settings.step > 0.0 { settings.step } else { stepper.finest() };
         let coded = &mut dst[..limit.min(got).min(largest)];
-        if let Some(size) = attempt(first, workspace, coded)? {
+        if let Some(size) = attempt(first, workspace, coded)?.size {
             return Ok(size);
         }
         if limit > largest {
@@ -67,28 +68,6 @@ impl Codec {
         // What does not fit in as many bytes as the rows take raw is stored raw.
         let dst = dst.get_mut(..limit).ok_or(Error::DstTooSmall { need: limit, got })?;
         self.store_raw_block(raw, workspace, rows, dst)
-    }
-}
-
-/// Encodes with the finest step of `first·2^(k/8)`, `k ≥ 1`, at which `encode` returns a size, and returns that;
-/// `None` where there is none. The size falls as the step grows, as good as always, so halving finds it.
-fn finest_that_fits(
-    first: f32,
-    mut encode: impl FnMut(f32) -> Result<Option<usize>>,
-) -> Result<Option<usize>> {
-    /// Beyond 48 octaves every step is the same as the last: nothing is left to code.
-    const COARSEST: i32 = 8 * 48;
-    let step = |k: i32| (f64::from(first) * (f64::from(k) / 8.0).exp2()).min(1e36) as f32;
-    let (mut too_fine, mut fits) = (0, COARSEST + 1);
-    let mut last = None;
-    while fits - too_fine > 1 {
-        let k = too_fine.midpoint(fits);
-        last = encode(step(k))?;
-        *(if last.is_some() { &mut fits } else { &mut too_fine }) = k;
-    }
-    match last {
-        None if fits <= COARSEST => encode(step(fits)),
-        last => Ok(last),
     }
 }
 
@@ -102,14 +81,15 @@ struct Pass<'a, V: ?Sized, S> {
 }
 
 impl<V: Views + ?Sized, S: Fn(usize) -> i8> Pass<'_, V, &S> {
-    /// Writes the block to the start of `dst` and returns its size; `None` where it does not fit.
+    /// Writes the block to the start of `dst`, if it fits.
     #[inline(always)]
     fn run<R: Distortion>(
         &self,
         mut header: Header,
         workspace: &mut Workspace,
         dst: &mut [u8],
-    ) -> Result<Option<usize>> {
+    ) -> Result<Attempt> {
+        let mut attempt = Attempt::default();
         let n = self.rows.n;
         let rank = self.kernel.skeleton.rank();
         let Workspace { row, scratch, bytes, runs, .. } = workspace;
@@ -118,7 +98,7 @@ impl<V: Views + ?Sized, S: Fn(usize) -> i8> Pass<'_, V, &S> {
         room.raw[..n].fill(false);
         // The sizes of the parts in front do not depend on what comes after them.
         header.bytes = dst.len() as u64;
-        let Some(sections) = Sections::of(&header) else { return Ok(None) };
+        let Some(sections) = Sections::of(&header) else { return Ok(attempt) };
         let (head, mut payload) = dst.split_at_mut(header.header_bytes());
         let checksum = header.has(FLAG_CHECKSUM);
         let mut split = |len: usize| Section::split(&mut payload, len, checksum);
@@ -154,7 +134,9 @@ impl<V: Views + ?Sized, S: Fn(usize) -> i8> Pass<'_, V, &S> {
                         Some((used, error)) => {
                             code = used;
                             room.raw[i] = self.missed::<R>(error);
-                            if !room.raw[i] {
+                            if room.raw[i] {
+                                attempt.missed = true;
+                            } else {
                                 tally.add(self.rows.weight(i), error);
                             }
                         }
@@ -177,13 +159,14 @@ impl<V: Views + ?Sized, S: Fn(usize) -> i8> Pass<'_, V, &S> {
                     indices.put(&bytes[..len]);
                 }
             }
-            let Some(run) = self.code(room, count, live) else { return Ok(None) };
+            attempt.live |= live > 0;
+            let Some(run) = self.code(room, count, live) else { return Ok(attempt) };
             if rest.room() < run.len() + 2 {
-                return Ok(None);
+                return Ok(attempt);
             }
             rest.put(&(live as u16).to_le_bytes());
             rest.put(run);
-            let Some(end) = at.checked_add(run.len() as u32 + 2) else { return Ok(None) };
+            let Some(end) = at.checked_add(run.len() as u32 + 2) else { return Ok(attempt) };
             at = end;
             ends.put(&at.to_le_bytes());
         }
@@ -195,7 +178,7 @@ impl<V: Views + ?Sized, S: Fn(usize) -> i8> Pass<'_, V, &S> {
         header.n_protected = header.slots;
         let after = header.slots as usize * (header.slot_bytes() + header.raw_row_bytes as usize);
         if rest.room() < after {
-            return Ok(None);
+            return Ok(attempt);
         }
         for i in (0..n).filter(|&i| raw[i]) {
             rest.put(&(i as u32).to_le_bytes());
@@ -216,7 +199,8 @@ impl<V: Views + ?Sized, S: Fn(usize) -> i8> Pass<'_, V, &S> {
         rest.end(&mut crc);
         header.payload_crc = crc.finalize();
         header.write(head);
-        Ok(Some(header.bytes as usize))
+        attempt.size = Some(header.bytes as usize);
+        Ok(attempt)
     }
 
     /// Quantises a row; `None` where that is beyond the coder, and the row is stored raw.
