@@ -13,7 +13,7 @@ pub enum Error {
         what: &'static str,
     },
     /// A parameter is outside its range.
-    #[error("{what} is {got}, expected {expected}")]
+    #[error("{what} is {}, expected {expected}", Shortest(*got))]
     BadParam {
         /// The parameter.
         what: &'static str,
@@ -23,14 +23,20 @@ pub enum Error {
         expected: &'static str,
     },
     /// A count or a dimension does not fit.
-    #[error("{what}: {got} where {limit} was expected or is the limit")]
+    #[error("{what} is {got}, expected {expected}")]
     BadShape {
         /// The count or dimension.
         what: &'static str,
         /// Its value.
         got: usize,
-        /// What it must equal, or may be at most.
-        limit: usize,
+        /// What it may be.
+        expected: Count,
+    },
+    /// A workspace was made for a codec that needs less.
+    #[error("the workspace was made for another codec and has no room for {what}")]
+    OtherWorkspace {
+        /// What it has too little room for.
+        what: &'static str,
     },
     /// A view reaches outside the memory it was given, or a size does not fit in `usize`.
     #[error("{what} does not fit in the address space or in its buffer")]
@@ -107,7 +113,7 @@ pub enum Error {
         got: usize,
     },
     /// The block was written by another codec.
-    #[error("{what} of the block differs from the codec's: block {got:#x}, codec {want:#x}")]
+    #[error("the block was written by another codec: its {what} is {got:#x}, this codec's is {want:#x}")]
     WrongCodec {
         /// The field.
         what: &'static str,
@@ -125,7 +131,7 @@ pub enum Error {
         want: u32,
     },
     /// The asked maximum error cannot be kept.
-    #[error("row {row} has a maximum error of {got:e}, the bound is {bound:e}")]
+    #[error("row {row} has a maximum error of {}, the bound is {}", Shortest(*got), Shortest(*bound))]
     BoundNotMet {
         /// Index of the first row that misses the bound.
         row: usize,
@@ -141,7 +147,7 @@ pub enum Error {
         max_bytes: usize,
     },
     /// The destination is too small.
-    #[error("destination has {got} bytes, {need} are needed")]
+    #[error("the destination has {got} bytes, and up to {need} may be written")]
     DstTooSmall {
         /// Bytes needed.
         need: usize,
@@ -186,6 +192,50 @@ pub enum Error {
     /// A caught panic.
     #[error("a defect inside the library was caught: {0}")]
     Panic(PanicText),
+}
+
+/// What a count may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Count {
+    /// This many.
+    Is(usize),
+    /// From 1 to this many.
+    UpTo(usize),
+    /// At most this many.
+    AtMost(usize),
+    /// At least this many.
+    AtLeast(usize),
+    /// Less than this.
+    Below(usize),
+    /// A multiple of this.
+    MultipleOf(usize),
+}
+
+impl std::fmt::Display for Count {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Is(n) => write!(f, "{n}"),
+            Self::UpTo(n) => write!(f, "1 to {n}"),
+            Self::AtMost(n) => write!(f, "at most {n}"),
+            Self::AtLeast(n) => write!(f, "at least {n}"),
+            Self::Below(n) => write!(f, "less than {n}"),
+            Self::MultipleOf(n) => write!(f, "a multiple of {n}"),
+        }
+    }
+}
+
+/// A number as the caller wrote it: those that came as binary32 print as binary32.
+struct Shortest(f64);
+
+impl std::fmt::Display for Shortest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let single = self.0 as f32;
+        match (f64::from(single) == self.0, self.0 == self.0.trunc() && self.0.abs() < 1e9) {
+            (_, true) => write!(f, "{}", self.0),
+            (true, _) => write!(f, "{single:?}"),
+            _ => write!(f, "{:?}", self.0),
+        }
+    }
 }
 
 /// The first bytes of a panic message, kept without allocating.
@@ -242,6 +292,23 @@ mod tests {
         assert_eq!(refused(1 << 60), Error::OutOfMemory { what: "it", bytes: 1 << 63 });
         assert_eq!(refused(usize::MAX), Error::OutOfMemory { what: "it", bytes: usize::MAX });
         assert_eq!(try_vec(3, 7_u64, "it").unwrap(), [7; 3]);
+    }
+
+    #[test]
+    fn messages_say_what_was_expected() {
+        let shape = |expected| Error::BadShape { what: "it", got: 9, expected }.to_string();
+        assert_eq!(shape(Count::Is(8)), "it is 9, expected 8");
+        assert_eq!(shape(Count::UpTo(8)), "it is 9, expected 1 to 8");
+        assert_eq!(shape(Count::AtMost(8)), "it is 9, expected at most 8");
+        assert_eq!(shape(Count::AtLeast(10)), "it is 9, expected at least 10");
+        assert_eq!(shape(Count::Below(9)), "it is 9, expected less than 9");
+        assert_eq!(shape(Count::MultipleOf(8)), "it is 9, expected a multiple of 8");
+        let number = |got| Error::BadParam { what: "it", got, expected: "more" }.to_string();
+        for (got, text) in
+            [(f64::from(0.1_f32), "0.1"), (0.1, "0.1"), (1e-40, "1e-40"), (8.0, "8"), (f64::NAN, "NaN")]
+        {
+            assert_eq!(number(got), format!("it is {text}, expected more"));
+        }
     }
 
     #[test]

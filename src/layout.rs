@@ -5,7 +5,7 @@
 //! embedding is undone and it is multiplied by its gain; on the way out the same in reverse.
 
 use crate::dtype::{Dtype, Elements};
-use crate::error::{Error, Result, try_reserve};
+use crate::error::{Count, Error, Result, try_reserve};
 use crate::rope::Rope;
 
 /// Largest number of coordinates of a row.
@@ -46,7 +46,11 @@ impl Layout {
         for segment in &segments {
             let left = MAX_DIM - dim;
             if segment.dim == 0 || segment.dim > left {
-                return Err(Error::BadShape { what: "dim of a segment", got: segment.dim, limit: left });
+                return Err(Error::BadShape {
+                    what: "dim of a segment",
+                    got: segment.dim,
+                    expected: Count::UpTo(left),
+                });
             }
             dim += segment.dim;
             let inverse = 1.0 / segment.gain;
@@ -62,7 +66,7 @@ impl Layout {
             }
         }
         if dim == 0 {
-            return Err(Error::BadShape { what: "number of segments", got: 0, limit: 1 });
+            return Err(Error::BadShape { what: "number of segments", got: 0, expected: Count::AtLeast(1) });
         }
         Ok(Self { segments, dim })
     }
@@ -168,7 +172,11 @@ pub(crate) trait Views {
 
 impl Views for [View<'_>] {
     fn view(&self, segment: usize, _dim: usize) -> Result<Option<View<'_>>> {
-        let missing = Error::BadShape { what: "number of views", got: self.len(), limit: segment + 1 };
+        let missing = Error::BadShape {
+            what: "number of views",
+            got: self.len(),
+            expected: Count::AtLeast(segment + 1),
+        };
         self.get(segment).copied().map(Some).ok_or(missing)
     }
 }

@@ -1,6 +1,6 @@
 //! Parameters of the kernel. A [`Params`] that exists is legal.
 
-use crate::error::{Error, Result};
+use crate::error::{Count, Error, Result};
 use crate::quantize::MAX_BITS;
 
 /// Highest effort of the encoder.
@@ -206,7 +206,11 @@ impl Params {
         check("kmeans_iters", (1..=100).contains(&rounds), rounds as f32, "an integer from 1 to 100")?;
         if settings.max_protected > u32::MAX as usize {
             let limit = u32::MAX as usize;
-            return Err(Error::BadShape { what: "max_protected", got: settings.max_protected, limit });
+            return Err(Error::BadShape {
+                what: "max_protected",
+                got: settings.max_protected,
+                expected: Count::AtMost(limit),
+            });
         }
         // Of rdo the width differs by component.
         let bits = if rdo { 0 } else { bits as u8 };

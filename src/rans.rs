@@ -1,4 +1,4 @@
-//! Interleaved range coding: asymmetric numeral systems with static tables.
+//! The range coder: asymmetric numeral systems (rANS), interleaved, with static tables.
 //!
 //! Eight states share one stream of 16-bit words; the caller says which of them takes a symbol.
 //! A state lies in `[2^16, 2^32)` between symbols. To encode a symbol of frequency `f` (of 4096) that starts at

@@ -5,7 +5,7 @@
 //! reduced in binary64, so it is good to binary32 for positions far beyond a million. Coordinates from `n_rot`
 //! on pass through. (Su et al. 2021.)
 
-use crate::error::{Error, Result};
+use crate::error::{Count, Error, Result};
 
 /// Which coordinates form a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,11 @@ impl Rope {
     /// Checks the rule against a segment of `dim` coordinates.
     pub(crate) fn fits(&self, dim: usize) -> Result<()> {
         if self.inv_freq.len() > dim / 2 {
-            return Err(Error::BadShape { what: "n_rot", got: 2 * self.inv_freq.len(), limit: dim });
+            return Err(Error::BadShape {
+                what: "n_rot",
+                got: 2 * self.inv_freq.len(),
+                expected: Count::AtMost(dim),
+            });
         }
         match self.inv_freq.iter().find(|f| !f.is_finite()) {
             Some(&got) => {

@@ -62,7 +62,7 @@ fn runs_need_a_workspace_that_has_room_for_them() {
         });
         size.map(|size| bytes[..size].to_vec())
     };
-    let refusal = Error::BadShape { what: "runs for this workspace", got: 32, limit: 0 };
+    let refusal = Error::OtherWorkspace { what: "runs of this size" };
     for small in [&codec(Settings::default(), Objective::Mse, d), &short] {
         let mut workspace = Workspace::new(small, n).unwrap();
         assert_eq!(encode_in(&mut workspace), Err(refusal.clone()));

@@ -12,8 +12,8 @@ use common::{clustered, normal};
 use kakeyaturbo::dtype::Dtype;
 use kakeyaturbo::layout::{Layout, Segment};
 use kakeyaturbo::{
-    Codec, Error, FORMAT_VERSION, NanPolicy, Objective, Pairing, Params, Preset, RateControl, Rope, Rows,
-    RowsMut, Settings, Tier, Workspace, verify,
+    Codec, Count, Error, FORMAT_VERSION, NanPolicy, Objective, Pairing, Params, Preset, RateControl, Rope,
+    Rows, RowsMut, Settings, Tier, Workspace, verify,
 };
 
 #[global_allocator]
@@ -441,10 +441,13 @@ fn arrays_of_another_length_are_refused() {
         Side { weights: Some(&[1.0; 9]), ..Side::default() },
         Side { protect: Some(&[0; 7]), ..Side::default() },
     ] {
-        assert!(matches!(encode(&codec, &rows, side), Err(Error::BadShape { limit: 8, .. })));
+        assert!(matches!(encode(&codec, &rows, side), Err(Error::BadShape { expected: Count::Is(8), .. })));
     }
     let block = encode(&codec, &rows, Side::default()).unwrap();
-    assert!(matches!(decode(&codec, &block, Some(&[0; 7])), Err(Error::BadShape { got: 7, limit: 8, .. })));
+    assert!(matches!(
+        decode(&codec, &block, Some(&[0; 7])),
+        Err(Error::BadShape { got: 7, expected: Count::Is(8), .. })
+    ));
 }
 
 /// A block of rdo that is stored raw as a whole.
@@ -562,7 +565,10 @@ fn rdo_asks_for_a_step_and_a_skeleton_of_full_rank() {
         ))
     };
     let truncated = codec(fitted(&kakeya, DIM));
-    assert!(matches!(truncated, Err(Error::BadShape { got: 4, limit: DIM, .. })), "{truncated:?}");
+    assert!(
+        matches!(truncated, Err(Error::BadShape { got: 4, expected: Count::Is(DIM), .. })),
+        "{truncated:?}"
+    );
     assert!(matches!(codec(fitted(&stepped(0.1), DIM + 1)), Err(Error::BadShape { .. })));
     codec(fitted(&stepped(0.1), DIM)).unwrap();
 }

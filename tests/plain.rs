@@ -5,8 +5,8 @@ mod common;
 use common::blocks::{Side, codec, decode, encode};
 use common::{clustered, normal, relative_error};
 use kakeyaturbo::{
-    Error, Fitter, InnerProduct, LInf, MSE, Objective, Params, Preset, RateControl, Settings, decode_block,
-    encode_block,
+    Count, Error, Fitter, InnerProduct, LInf, MSE, Objective, Params, Preset, RateControl, Settings,
+    decode_block, encode_block,
 };
 
 fn params(settings: Settings) -> Params {
@@ -31,9 +31,15 @@ fn codes_say_what_they_hold() {
 fn shapes_that_do_not_fit_are_refused() {
     let rows = normal(12, 2);
     let encode = |weights: &[f32], d| encode_block::<MSE>(&rows, weights, d, &Params::default()).map(drop);
-    assert_eq!(encode(&[1.0; 3], 0).unwrap_err(), Error::BadShape { what: "d", got: 0, limit: 4096 });
-    assert_eq!(encode(&[1.0; 3], 4097).unwrap_err(), Error::BadShape { what: "d", got: 4097, limit: 4096 });
-    let wrong = Error::BadShape { what: "number of values", got: 12, limit: 15 };
+    assert_eq!(
+        encode(&[1.0; 3], 0).unwrap_err(),
+        Error::BadShape { what: "d", got: 0, expected: Count::UpTo(4096) }
+    );
+    assert_eq!(
+        encode(&[1.0; 3], 4097).unwrap_err(),
+        Error::BadShape { what: "d", got: 4097, expected: Count::UpTo(4096) }
+    );
+    let wrong = Error::BadShape { what: "number of values", got: 12, expected: Count::Is(15) };
     assert_eq!(encode(&[1.0; 3], 5).unwrap_err(), wrong);
     assert!(matches!(encode(&[], 4), Err(Error::BadShape { .. })));
     assert_eq!(encode(&[1.0, -1.0, 1.0], 4).unwrap_err(), Error::BadWeight { row: 1, got: -1.0 });
@@ -122,7 +128,7 @@ fn nothing_to_fit_is_an_error() {
         Fitter::new(4, &params(Settings { preset: Preset::Kakeya, ..Settings::default() })).unwrap();
     assert_eq!(
         fitter.finish().unwrap_err(),
-        Error::BadShape { what: "rows with a weight to fit to", got: 0, limit: 1 }
+        Error::BadShape { what: "rows with a weight to fit to", got: 0, expected: Count::AtLeast(1) }
     );
     fitter.add(&[1.0; 8], &[0.0; 2]);
     assert!(fitter.finish().is_err());

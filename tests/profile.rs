@@ -8,7 +8,7 @@ use common::normal;
 use common::profiles::{HEAD, builder, quality, streams};
 use kakeyaturbo::layout::{Layout, Segment};
 use kakeyaturbo::profile::{Builder, Choice, MAX_STEP_FACTOR, Part, Policy, Profile, StreamKey, Tensor};
-use kakeyaturbo::{Codec, Error, Objective, Params, Preset, RateControl, Settings, Tier};
+use kakeyaturbo::{Codec, Count, Error, Objective, Params, Preset, RateControl, Settings, Tier};
 use std::sync::Arc;
 
 fn saved(profile: &Profile) -> Vec<u8> {
@@ -170,7 +170,8 @@ fn wishes_that_cannot_be_granted_are_refused() {
     // With the factor of 1/2 it is too small, without it is not.
     assert!(profile.codec(1, Choice::Step(f32::MIN_POSITIVE), best()).is_err());
     assert!(profile.codec(0, Choice::Step(f32::MIN_POSITIVE), best()).is_ok());
-    let outside = Error::BadShape { what: "index of a stream", got: n_streams, limit: n_streams };
+    let outside =
+        Error::BadShape { what: "index of a stream", got: n_streams, expected: Count::Below(n_streams) };
     assert_eq!(profile.codec(n_streams, Choice::Default, best()).unwrap_err(), outside);
     assert_eq!(profile.layout(n_streams).unwrap_err(), outside);
     assert_eq!(profile.skeleton(n_streams).unwrap_err(), outside);

@@ -41,7 +41,8 @@
 #define KAKEYA_PRESET_KAKEYA 1
 
 /**
- * A shared skeleton of full rank, a uniform step and entropy coding: bits go where the variance is.
+ * A shared skeleton of full rank; bits go where the variance is. At a step (`KAKEYA_RATE_CONTROL_STEP`,
+ * `MAX_BYTES`) rows are entropy-coded; with rate control bits, the default, a block has a fixed size.
  */
 #define KAKEYA_PRESET_RDO 2
 
@@ -51,12 +52,14 @@
 #define KAKEYA_DISTORTION_MSE 0
 
 /**
- * Unbiased inner products with the decoded rows.
+ * Inner products. turbo and kakeya: those with decoded rows are unbiased. rdo: least squares as with MSE, but the
+ * certified error is the one that queries see, where the skeleton knows queries (`kakeya_fitter_add_queries`).
  */
 #define KAKEYA_DISTORTION_INNER_PRODUCT 1
 
 /**
- * Least maximum absolute error.
+ * Least maximum absolute error. With `kakeya_params::max_abs_error` the bound is kept: rows that miss it are
+ * stored raw with rdo at a step, else the block is refused.
  */
 #define KAKEYA_DISTORTION_LINF 2
 
@@ -71,8 +74,8 @@
 #define KAKEYA_RATE_CONTROL_STEP 1
 
 /**
- * `kakeya_params::max_bytes` caps the size of a block; the finest step at which it fits is searched for. For
- * rdo; encoding takes some ten times as long as at a fixed step.
+ * `kakeya_params::max_bytes` caps the size of a block; the finest step at which it fits is searched for, to 1.1 %
+ * of the step. For rdo; encoding takes some ten times as long as at a fixed step.
  */
 #define KAKEYA_RATE_CONTROL_MAX_BYTES 2
 
@@ -261,7 +264,8 @@ typedef struct kakeya_params {
     /**
      * With rate control step: step of the uniform quantiser, positive, in units of the rows after gains. Every
      * coefficient is coded to within 0.625 of it (effort 0) or 1.0 (effort 1). With rate control max_bytes: the
-     * finest step to try, 0 = as fine as fits. Must be 0 with rate control bits. Default: 0.
+     * finest step to try: where it fits, nothing is spent on more; 0 = from the largest component's deviation
+     * over 65,536. Must be 0 with rate control bits. Default: 0.
      */
     float step;
     /**
@@ -288,7 +292,8 @@ typedef struct kakeya_params {
      */
     uint32_t max_rank;
     /**
-     * kakeya, rdo: K-means centres to try, 0 to 256; 0 = none. They are kept only where they pay. Default: 16.
+     * kakeya, rdo: K-means centres to try, 0 to 256; 0 = none. They are kept only where they pay; with rdo few
+     * hardly do, and 256 do most. Default: 16.
      */
     uint32_t kmeans_k;
     /**
@@ -297,13 +302,14 @@ typedef struct kakeya_params {
     uint32_t kmeans_iters;
     /**
      * How hard the encoder works at a step: 0 = a plain uniform quantiser; 1 = a trellis search, which takes
-     * about a tenth of a bit per significant coefficient off the same error, and several times as long. The
-     * decoder hardly notices. Must be 0 with rate control bits. Default: 0.
+     * about a tenth of a bit per significant coefficient off the same error, and several times as long. At the
+     * same step it is the larger block with the smaller error: choose a step some 1.2 times as large. The decoder
+     * hardly notices. Must be 0 with rate control bits. Default: 0.
      */
     uint32_t effort;
     /**
-     * Rate control bits: rows of a block that may be stored raw; their space is reserved in every block. With
-     * rate control step any number may be, and nothing is reserved. Default: 0.
+     * Rate control bits: rows of a block that may be stored raw; their space is reserved in every block. At a
+     * step any number may be, and nothing is reserved (with max_bytes, as far as they fit). Default: 0.
      */
     size_t max_protected;
     /**
@@ -557,7 +563,8 @@ typedef struct kakeya_fit_report {
      */
     size_t n_centres;
     /**
-     * Predicted bits per value of a block of many rows, without header and skeleton.
+     * Predicted bits per value of a block of many rows, without header and skeleton; with rate control max_bytes,
+     * at the finest step that was given, or else at half the root mean square of the components.
      */
     double predicted_bpv;
     /**
@@ -635,8 +642,9 @@ typedef struct kakeya_block_info {
      */
     uint8_t fingerprint[32];
     /**
-     * What the encoder measured: the relative squared error of the weighted rows, after gains (MSE and inner
-     * product), or the largest absolute error, in the units of the tensors (LInf). Protected rows are left out.
+     * What the encoder measured: the relative squared error of the weighted rows, after gains (MSE, and inner
+     * product, then in the metric of the skeleton's queries, if it has any), or the largest absolute error, in the
+     * units of the tensors (LInf). Rows stored raw are left out.
      */
     double certified_error;
 } kakeya_block_info;
@@ -1111,13 +1119,16 @@ KAKEYA_API void kakeya_codec_free(struct kakeya_codec *codec);
 
 /**
  * BLAKE3 of the format version and of all parameters, layout and skeleton: equal codecs have equal
- * fingerprints, also between processes and machines, so it fits in a cache key. Every block carries it. The
+ * fingerprints, also between processes and machines, so it fits in a cache key. Every block carries it, and no
+ * codec with another decodes it, even where only a parameter that its preset does not use differs. The
  * CPU tier is not part of it.
  *
  * # Safety
  * `codec` is a live codec; `out` has 32 writable bytes.
  */
-KAKEYA_API kakeya_status kakeya_codec_fingerprint(const struct kakeya_codec *codec, uint8_t *out);
+KAKEYA_API
+kakeya_status kakeya_codec_fingerprint(const struct kakeya_codec *codec,
+                                       uint8_t *out);
 
 /**
  * The CPU tier that a codec uses, `KAKEYA_CPU_TIER_*` other than `BEST`; with NULL, the best one of this
@@ -1134,8 +1145,9 @@ KAKEYA_API uint32_t kakeya_cpu_tier(const struct kakeya_codec *codec);
 KAKEYA_API const char *kakeya_cpu_tier_name(uint32_t tier);
 
 /**
- * Bytes that a workspace for blocks of at most `max_rows` rows of `codec` reserves. Only codecs that fit a
- * skeleton to every block need more for more rows.
+ * Bytes that a workspace for blocks of at most `max_rows` rows of `codec` reserves. Codecs at a step need room for a
+ * run of rows and a byte a row, codecs that fit a skeleton to every block room for all rows; others need no more
+ * for more rows.
  *
  * # Safety
  * `codec` is a live codec; `out` is writable.
@@ -1166,8 +1178,9 @@ kakeya_status kakeya_workspace_create(const struct kakeya_codec *codec,
 KAKEYA_API void kakeya_workspace_free(struct kakeya_workspace *workspace);
 
 /**
- * Starts a fit for blocks of this layout. `params` must have preset kakeya or rdo, and be
- * those of the codec to be. Memory is in proportion to the square of the dimension.
+ * Starts a fit for blocks of this layout. `params` must have preset kakeya or rdo. A codec takes the skeleton if the
+ * layout's dimension is the same, and rdo if it was fitted for rdo; it suits the codec best if gains, RoPE rules,
+ * rate control and step are the codec's as well, for they decide whether centres pay and what the report predicts. Memory is in proportion to the square of the dimension.
  *
  * # Safety
  * As `kakeya_codec_create`.
@@ -1189,7 +1202,7 @@ KAKEYA_API kakeya_status kakeya_fitter_add_rows(struct kakeya_fitter *fitter, co
 /**
  * Adds queries that will meet the rows of a segment, `n_queries` rows of the segment's dimension: the skeleton puts
  * the error where they look least, and the certified error of a codec with `KAKEYA_DISTORTION_INNER_PRODUCT` is
- * the one that they see. For rdo; optional. Where the segment has a RoPE rule, queries are those before RoPE and
+ * the one that they see. Codecs with other distortions put their error there too, and certify it as ever. For rdo; optional. Where the segment has a RoPE rule, queries are those before RoPE and
  * `positions` are where they are asked from, not below 0: they count at all distances from 0 to there. With NULL
  * they count as they are.
  *
@@ -1288,13 +1301,16 @@ kakeya_status kakeya_hash(const void *src,
                           uint8_t *out);
 
 /**
- * Largest size in bytes of a block of `n_rows` rows, known before it is encoded: its exact size unless blocks
- * carry their own skeleton. Grows with `n_rows`.
+ * Largest size in bytes of a block of `n_rows` rows, known before it is encoded: its exact size, unless blocks
+ * carry their own skeleton or are coded at a step (raw size and 64 bytes, or `max_bytes`). Grows with `n_rows`.
  *
  * # Safety
  * `codec` is a live codec; `out` is writable.
  */
-KAKEYA_API kakeya_status kakeya_encode_bound(const struct kakeya_codec *codec, size_t n_rows, size_t *out);
+KAKEYA_API
+kakeya_status kakeya_encode_bound(const struct kakeya_codec *codec,
+                                  size_t n_rows,
+                                  size_t *out);
 
 /**
  * Encodes one block to the start of `dst`; `written` gets its size, at most `kakeya_encode_bound`.

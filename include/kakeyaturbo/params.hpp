@@ -67,18 +67,25 @@ public:
 
     Params& preset(Preset preset) noexcept { return raw_.preset = static_cast<std::uint32_t>(preset), *this; }
     Params& distortion(Distortion d) noexcept { return raw_.distortion = static_cast<std::uint32_t>(d), *this; }
-    /** Bits per coded component: an integer from 1 to 8; Preset::rdo: their average, any number up to 8. */
-    Params& bits(double bits) noexcept { return raw_.bits = static_cast<float>(bits), *this; }
+    /** A fixed rate. Bits per coded component: an integer from 1 to 8; Preset::rdo: their average, any number up to 8.
+     *  Of bits(), step() and max_bytes() the last one called decides. */
+    Params& bits(double bits) noexcept {
+        raw_.rate_control = KAKEYA_RATE_CONTROL_BITS;
+        return raw_.bits = static_cast<float>(bits), raw_.step = 0, raw_.max_bytes = 0, *this;
+    }
     /** Preset::rdo: a fixed step of the quantiser, in the units of the rows after gains; the size follows the data. */
     Params& step(float step) noexcept {
-        return raw_.rate_control = KAKEYA_RATE_CONTROL_STEP, raw_.step = step, *this;
+        raw_.rate_control = KAKEYA_RATE_CONTROL_STEP;
+        return raw_.step = step, raw_.max_bytes = 0, *this;
     }
-    /** Preset::rdo: the largest size of a block; the finest step that fits is searched for, from `finest` on. */
+    /** Preset::rdo: the largest size of a block; the finest step that fits is searched for, to 1.1 %, from `finest` on:
+     *  what fits at that step becomes no larger. */
     Params& max_bytes(std::size_t bytes, float finest = 0) noexcept {
         raw_.rate_control = KAKEYA_RATE_CONTROL_MAX_BYTES;
         return raw_.max_bytes = bytes, raw_.step = finest, *this;
     }
-    /** Preset::rdo with a step: 0 = plain, 1 = a trellis search: slower to encode, smaller at the same error. */
+    /** Preset::rdo with a step: 0 = plain, 1 = a trellis search: slower to encode, smaller at the same error
+     *  (at the same step larger, with less error). Not with bits(). */
     Params& effort(std::uint32_t effort) noexcept { return raw_.effort = effort, *this; }
     /** Preset::rdo: rows that are entropy-coded together, 1 to 65535. */
     Params& rows_per_run(std::uint32_t rows) noexcept { return raw_.rows_per_run = rows, *this; }
@@ -92,7 +99,7 @@ public:
     Params& kmeans(std::uint32_t centres, std::uint32_t rounds = 10) noexcept {
         return raw_.kmeans_k = centres, raw_.kmeans_iters = rounds, *this;
     }
-    /** Rows of a block that may be stored raw; their space is reserved in every block. */
+    /** Rows of a block that may be stored raw; their space is reserved in every block. At a step any number may be. */
     Params& max_protected(std::size_t rows) noexcept { return raw_.max_protected = rows, *this; }
     Params& seed(std::uint64_t seed) noexcept { return raw_.seed = seed, *this; }
     Params& nan_policy(NanPolicy policy) noexcept {

@@ -1,4 +1,5 @@
-/* kakeya::Fitter and Skeleton: fit a basis once, share it between codecs, save and load it. Preset::kakeya only.
+/* kakeya::Fitter and Skeleton: fit a basis once, share it between codecs, save and load it.
+ * For Preset::kakeya and Preset::rdo.
  * Included by kakeyaturbo.hpp.
  * SPDX-License-Identifier: Apache-2.0 */
 

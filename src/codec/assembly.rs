@@ -2,7 +2,7 @@
 
 use super::Rows;
 use super::row::{RowError, check_weights, peak};
-use crate::error::{Error, Result};
+use crate::error::{Count, Error, Result};
 use crate::format::bytes::Section;
 use crate::layout::{Layout, Views};
 use crate::params::NanPolicy;
@@ -82,7 +82,7 @@ impl<V: ?Sized> Rows<'_, V> {
         ];
         for (what, len) in lengths {
             if let Some(got) = len.filter(|&len| len != self.n) {
-                return Err(Error::BadShape { what, got, limit: self.n });
+                return Err(Error::BadShape { what, got, expected: Count::Is(self.n) });
             }
         }
         if layout.needs_positions() && self.positions.is_none() {

@@ -1,7 +1,7 @@
 //! How large a block gets, known before it is encoded.
 
 use super::Codec;
-use crate::error::{Error, Result};
+use crate::error::{Count, Error, Result};
 use crate::format::block::{
     FLAG_ALLOCATED, FLAG_CHECKSUM, FLAG_OWN_SKELETON, FLAG_POSITIONS, FLAG_RUNS, FLAG_TRELLIS, Header,
     Sections,
@@ -35,9 +35,10 @@ impl Codec {
 
     /// The header of a block of `n` rows before it is encoded.
     pub(super) fn header(&self, n: usize, rank: usize, n_centres: usize) -> Result<Header> {
-        let too_many = Error::BadShape { what: "number of rows", got: n, limit: u32::MAX as usize };
+        let too_many =
+            Error::BadShape { what: "number of rows", got: n, expected: Count::AtMost(u32::MAX as usize) };
         if n == 0 {
-            return Err(Error::BadShape { what: "number of rows", got: 0, limit: 1 });
+            return Err(Error::BadShape { what: "number of rows", got: 0, expected: Count::AtLeast(1) });
         }
         let flag = |on: bool, flag: u8| if on { flag } else { 0 };
         let allocated = self.stepper.is_none() && self.grid.is_allocated();

@@ -3,7 +3,7 @@
 use super::row::{Kernel, RowCode, Scratch};
 use super::run_reader::RunReader;
 use super::{Codec, RowsMut, Workspace};
-use crate::error::{Error, Result};
+use crate::error::{Count, Error, Result};
 use crate::format::artifact::check_parts;
 use crate::format::block::{
     FLAG_OWN_SKELETON, FLAG_POSITIONS, FLAG_RAW, FLAG_RUNS, FLAG_WEIGHTS, HEADER_BYTES, Header, Sections,
@@ -80,7 +80,11 @@ impl Codec {
         let block = Block::parse(src)?;
         let n = block.header.n_rows as usize;
         let end = first.checked_add(rows.n).filter(|&end| end <= n);
-        let end = end.ok_or(Error::BadShape { what: "end of the row range", got: first, limit: n })?;
+        let end = end.ok_or(Error::BadShape {
+            what: "end of the row range",
+            got: first.saturating_add(rows.n),
+            expected: Count::AtMost(n),
+        })?;
         self.decode_block(workspace, &block, first..end, rows)
     }
 
@@ -94,7 +98,11 @@ impl Codec {
         let header = &block.header;
         block.check_codec(self)?;
         if rows.n != range.len() {
-            return Err(Error::BadShape { what: "number of rows", got: rows.n, limit: range.len() });
+            return Err(Error::BadShape {
+                what: "number of rows",
+                got: rows.n,
+                expected: Count::Is(range.len()),
+            });
         }
         match rows.positions {
             None if self.layout.needs_positions() => {
@@ -104,7 +112,7 @@ impl Codec {
                 return Err(Error::BadShape {
                     what: "number of positions",
                     got: positions.len(),
-                    limit: rows.n,
+                    expected: Count::Is(rows.n),
                 });
             }
             _ => {}

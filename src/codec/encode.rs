@@ -4,7 +4,7 @@ use super::row::{Kernel, RowCode, RowError, Scratch};
 use super::workspace::Own;
 use super::{Codec, Objective, Rows, Workspace};
 use crate::distortion::{Distortion, InnerProduct, LInf, MSE};
-use crate::error::{Error, Result};
+use crate::error::{Count, Error, Result};
 use crate::format::block::{FLAG_POSITIONS, HEADER_BYTES, Header, Sections};
 use crate::format::bytes::Section;
 use crate::layout::{View, Views};
@@ -50,7 +50,7 @@ impl Codec {
     ) -> Result<usize> {
         let dim = self.layout.dim();
         if rows.n == 0 {
-            return Err(Error::BadShape { what: "number of rows", got: 0, limit: 1 });
+            return Err(Error::BadShape { what: "number of rows", got: 0, expected: Count::AtLeast(1) });
         }
         workspace.check(self, rows.n, self.largest_skeleton(rows.n))?;
         rows.check(&self.layout)?;

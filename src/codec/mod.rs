@@ -22,7 +22,7 @@ pub use stream::StreamFitter;
 pub use workspace::Workspace;
 
 use crate::distortion::{Distortion, InnerProduct, LInf, MSE, NormMode};
-use crate::error::{Error, Result, try_reserve};
+use crate::error::{Count, Error, Result, try_reserve};
 use crate::format::FORMAT_VERSION;
 use crate::layout::Layout;
 use crate::params::{NanPolicy, Params, Preset, RateControl};
@@ -268,7 +268,7 @@ pub(crate) fn check(
     skeleton: Option<&Skeleton>,
 ) -> Result<()> {
     check_bound(params, objective.norm_mode())?;
-    let bad_shape = |what, got| Err(Error::BadShape { what, got, limit: dim });
+    let bad_shape = |what, got| Err(Error::BadShape { what, got, expected: Count::Is(dim) });
     match (params.settings().preset, skeleton) {
         (Preset::Turbo, Some(_)) => {
             Err(Error::Unsupported { what: "a skeleton", why: "turbo codes every row on its own" })

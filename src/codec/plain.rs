@@ -3,7 +3,7 @@
 use super::check_bound;
 use super::row::{Kernel, RowCode, Scratch, check_finite, check_weights};
 use crate::distortion::Distortion;
-use crate::error::{Error, Result, try_reserve, try_vec};
+use crate::error::{Count, Error, Result, try_reserve, try_vec};
 use crate::pack::{BitPacker, bytes_for};
 use crate::params::{Params, Preset};
 use crate::quantize::Grid;
@@ -52,13 +52,13 @@ pub fn encode_block<R: Distortion>(
 ) -> Result<(Skeleton, Codes)> {
     let n = weights.len();
     if d == 0 || d > crate::layout::MAX_DIM {
-        return Err(Error::BadShape { what: "d", got: d, limit: crate::layout::MAX_DIM });
+        return Err(Error::BadShape { what: "d", got: d, expected: Count::UpTo(crate::layout::MAX_DIM) });
     }
     if n == 0 || n.checked_mul(d) != Some(vectors.len()) {
         return Err(Error::BadShape {
             what: "number of values",
             got: vectors.len(),
-            limit: n.saturating_mul(d),
+            expected: Count::Is(n.saturating_mul(d)),
         });
     }
     check_weights(weights)?;

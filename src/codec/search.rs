@@ -82,7 +82,11 @@ mod tests {
         let size = finest_that_fits(0.01, |step| {
             (last, attempts) = (step, attempts + 1);
             let size = size(step);
-            Ok(Attempt { size: (size <= 100.0).then_some(size as usize), live: step < 64.0, missed: step > 8.0 })
+            Ok(Attempt {
+                size: (size <= 100.0).then_some(size as usize),
+                live: step < 64.0,
+                missed: step > 8.0,
+            })
         });
         (size.unwrap(), last, attempts)
     }

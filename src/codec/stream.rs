@@ -3,7 +3,7 @@
 use super::Rows;
 use super::assembly::Assembly;
 use super::row::check_finite;
-use crate::error::{Error, Result, try_reserve, try_vec};
+use crate::error::{Count, Error, Result, try_reserve, try_vec};
 use crate::layout::{Layout, View, Views};
 use crate::params::{NanPolicy, Params, Preset};
 use crate::skeleton::{FitReport, Fitter, QueryMetric, Skeleton};
@@ -84,16 +84,28 @@ impl StreamFitter {
         }
         let segments = self.layout.segments();
         let Some(rule) = segments.get(segment) else {
-            return Err(Error::BadShape { what: "segment", got: segment, limit: segments.len() });
+            return Err(Error::BadShape {
+                what: "segment",
+                got: segment,
+                expected: Count::Below(segments.len()),
+            });
         };
         if !queries.len().is_multiple_of(rule.dim) {
-            return Err(Error::BadShape { what: "values of queries", got: queries.len(), limit: rule.dim });
+            return Err(Error::BadShape {
+                what: "number of values of queries",
+                got: queries.len(),
+                expected: Count::MultipleOf(rule.dim),
+            });
         }
         check_finite(queries, rule.dim)?;
         let n = queries.len() / rule.dim;
         if let Some(positions) = positions {
             if positions.len() != n {
-                return Err(Error::BadShape { what: "number of positions", got: positions.len(), limit: n });
+                return Err(Error::BadShape {
+                    what: "number of positions",
+                    got: positions.len(),
+                    expected: Count::Is(n),
+                });
             }
             if let Some(&got) = positions.iter().find(|&&position| position < 0) {
                 let expected = "0 or more for a query";

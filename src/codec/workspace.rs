@@ -2,7 +2,7 @@
 
 use super::Codec;
 use super::row::Scratch;
-use crate::error::{Error, Result, try_vec};
+use crate::error::{Count, Error, Result, try_vec};
 use crate::skeleton::Skeleton;
 use crate::stepped::{RowStep, Stepper};
 use crate::trellis::Stage;
@@ -112,14 +112,18 @@ impl Workspace {
     pub(super) fn check(&self, codec: &Codec, n: usize, (rank, centres): (usize, usize)) -> Result<()> {
         let dim = codec.layout.dim();
         if n > self.max_rows {
-            return Err(Error::BadShape { what: "rows at a time", got: n, limit: self.max_rows });
+            return Err(Error::BadShape {
+                what: "rows at a time",
+                got: n,
+                expected: Count::AtMost(self.max_rows),
+            });
         }
         if self.row.len() < dim || self.bytes.len() < row_bytes(codec) {
-            return Err(Error::BadShape { what: "dim for this workspace", got: dim, limit: self.row.len() });
+            return Err(Error::OtherWorkspace { what: "rows of this dimension" });
         }
         let roomy = |own: &Own| own.skeleton.has_room(dim, rank, centres) && own.rotation.has_room(rank);
         if codec.skeleton.is_none() && !self.own.as_ref().is_some_and(roomy) {
-            return Err(Error::BadShape { what: "rank for this workspace", got: rank, limit: 0 });
+            return Err(Error::OtherWorkspace { what: "skeletons of its blocks" });
         }
         let (values, rows) = (codec.rows_per_run().min(n) * dim, n);
         let stages = if codec.stepper.as_ref().is_some_and(Stepper::has_trellis) { dim } else { 0 };
@@ -130,11 +134,7 @@ impl Workspace {
                 && runs.stages.len() >= stages
         };
         if codec.stepper.is_some() && !self.runs.as_ref().is_some_and(roomy) {
-            return Err(Error::BadShape {
-                what: "runs for this workspace",
-                got: codec.rows_per_run(),
-                limit: 0,
-            });
+            return Err(Error::OtherWorkspace { what: "runs of this size" });
         }
         Ok(())
     }

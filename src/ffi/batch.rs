@@ -8,7 +8,7 @@ use super::slice;
 use super::status::{MESSAGE_BYTES, record, with_last};
 use super::types::*;
 use super::workspace::kakeya_workspace;
-use crate::error::{Error, Result};
+use crate::error::{Count, Error, Result};
 use libc::{c_char, c_void, size_t};
 
 /// Encodes `n` blocks with one codec.
@@ -174,11 +174,15 @@ unsafe fn batch<F: Fn(usize, *const kakeya_workspace) -> Result<usize>>(
         unsafe { slice::array(workspaces, n_workspaces, "workspaces") }?;
         let results = slice::out(results, "results")?;
         if n_workspaces == 0 {
-            return Err(Error::BadShape { what: "n_workspaces", got: 0, limit: 1 });
+            return Err(Error::BadShape { what: "n_workspaces", got: 0, expected: Count::AtLeast(1) });
         }
         const SMALLEST: usize = 16;
         if result_size < SMALLEST || n.checked_mul(result_size).is_none() {
-            return Err(Error::BadShape { what: "result_size", got: result_size, limit: SMALLEST });
+            return Err(Error::BadShape {
+                what: "result_size",
+                got: result_size,
+                expected: Count::AtLeast(SMALLEST),
+            });
         }
         let mut batch = Batch { run, workspaces, n_workspaces, n, results, result_size };
         match runner {

@@ -8,12 +8,12 @@ use super::slice;
 use super::types::*;
 use super::workspace::kakeya_workspace;
 use crate::codec::verify;
-use crate::error::{Error, Result};
+use crate::error::{Count, Error, Result};
 use crate::format::block::Header;
 use libc::{c_void, size_t};
 
-/// Largest size in bytes of a block of `n_rows` rows, known before it is encoded: its exact size unless blocks
-/// carry their own skeleton. Grows with `n_rows`.
+/// Largest size in bytes of a block of `n_rows` rows, known before it is encoded: its exact size, unless blocks
+/// carry their own skeleton or are coded at a step (raw size and 64 bytes, or `max_bytes`). Grows with `n_rows`.
 ///
 /// # Safety
 /// `codec` is a live codec; `out` is writable.
@@ -199,7 +199,7 @@ pub(super) unsafe fn decode(
     workspace.inner.with(|workspace| match range {
         None => codec.decode_into(workspace, src, &rows.rows()),
         Some((_, count)) if count != rows.n => {
-            Err(Error::BadShape { what: "n_rows", got: rows.n, limit: count })
+            Err(Error::BadShape { what: "n_rows", got: rows.n, expected: Count::Is(count) })
         }
         Some((first, _)) => codec.decode_rows_into(workspace, src, first, &rows.rows()),
     })?;

@@ -8,7 +8,7 @@ use super::slice;
 use super::types::*;
 use crate::codec::{Codec, Objective};
 use crate::dtype::Dtype;
-use crate::error::{Error, Result, try_reserve};
+use crate::error::{Count, Error, Result, try_reserve};
 use crate::layout::{Layout, MAX_DIM, Segment};
 use crate::params::{NanPolicy, Params, Preset, RateControl, Settings};
 use crate::rope::{Pairing, Rope};
@@ -69,7 +69,8 @@ pub unsafe extern "C" fn kakeya_codec_free(codec: *mut kakeya_codec) {
 }
 
 /// BLAKE3 of the format version and of all parameters, layout and skeleton: equal codecs have equal
-/// fingerprints, also between processes and machines, so it fits in a cache key. Every block carries it. The
+/// fingerprints, also between processes and machines, so it fits in a cache key. Every block carries it, and no
+/// codec with another decodes it, even where only a parameter that its preset does not use differs. The
 /// CPU tier is not part of it.
 ///
 /// # Safety
@@ -145,7 +146,11 @@ pub(super) unsafe fn read_layout(layout: *const kakeya_layout) -> Result<Layout>
     // SAFETY: the caller vouches for it.
     let layout = unsafe { read(layout) }?;
     if layout.n_segments == 0 || layout.n_segments > MAX_DIM {
-        return Err(Error::BadShape { what: "n_segments", got: layout.n_segments, limit: MAX_DIM });
+        return Err(Error::BadShape {
+            what: "n_segments",
+            got: layout.n_segments,
+            expected: Count::UpTo(MAX_DIM),
+        });
     }
     let mut segments = try_reserve(layout.n_segments, "the layout")?;
     for index in 0..layout.n_segments {
@@ -172,7 +177,11 @@ unsafe fn parse_segment(segment: &kakeya_segment) -> Result<Segment> {
         Some(pairing) => {
             let n_rot = segment.n_rot;
             if !n_rot.is_multiple_of(2) || n_rot == 0 || n_rot > segment.dim {
-                return Err(Error::BadShape { what: "n_rot", got: n_rot, limit: segment.dim });
+                return Err(Error::BadShape {
+                    what: "n_rot",
+                    got: n_rot,
+                    expected: Count::AtMost(segment.dim),
+                });
             }
             // SAFETY: the caller vouches for the table.
             let table = unsafe { slice::array(segment.inv_freq, n_rot / 2, "inv_freq") }?;

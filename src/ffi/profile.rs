@@ -9,7 +9,7 @@ use super::skeleton::kakeya_skeleton;
 use super::slice;
 use super::types::*;
 use crate::codec::Objective;
-use crate::error::{Error, Result};
+use crate::error::{Count, Error, Result};
 use crate::params::{NanPolicy, Params};
 use crate::profile::{Choice, NAME_BYTES, Part, Profile, Tensor};
 use crate::rope::Pairing;
@@ -215,7 +215,8 @@ pub unsafe extern "C" fn kakeya_profile_quality(
     guard(|| {
         // SAFETY: the caller vouches for the pointer.
         let table = unsafe { slice::object(profile, "profile") }?.profile.qualities();
-        let outside = Error::BadShape { what: "index of a quality", got: index, limit: table.len() };
+        let outside =
+            Error::BadShape { what: "index of a quality", got: index, expected: Count::Below(table.len()) };
         let found = table.get(index).ok_or(outside)?;
         let value = kakeya_quality {
             name: found.name_bytes().map(|byte| byte as c_char),

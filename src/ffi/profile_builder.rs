@@ -10,7 +10,7 @@ use super::skeleton::kakeya_skeleton;
 use super::slice;
 use super::types::*;
 use crate::codec::Objective;
-use crate::error::{Error, Result, try_reserve};
+use crate::error::{Count, Error, Result, try_reserve};
 use crate::layout::MAX_DIM;
 use crate::params::Params;
 use crate::profile::{Builder, MAX_DESCRIPTION, MAX_NUMBER, MAX_QUALITIES, Part, Policy, Quality, StreamKey};
@@ -276,7 +276,7 @@ unsafe fn read_key(key: *const kakeya_stream_key) -> Result<StreamKey> {
     }
     for (what, len) in [("n_layers", key.n_layers), ("n_heads", key.n_heads)] {
         if len == 0 || len > MAX_DIM {
-            return Err(Error::BadShape { what, got: len, limit: MAX_DIM });
+            return Err(Error::BadShape { what, got: len, expected: Count::UpTo(MAX_DIM) });
         }
     }
     // SAFETY: the caller vouches for the arrays.
@@ -290,7 +290,7 @@ unsafe fn read_key(key: *const kakeya_stream_key) -> Result<StreamKey> {
 /// `qualities` has `n` elements.
 unsafe fn read_qualities(qualities: *const kakeya_quality, n: usize) -> Result<Vec<Quality>> {
     if n > MAX_QUALITIES {
-        return Err(Error::BadShape { what: "n_qualities", got: n, limit: MAX_QUALITIES });
+        return Err(Error::BadShape { what: "n_qualities", got: n, expected: Count::AtMost(MAX_QUALITIES) });
     }
     let mut table = try_reserve(n, "the table of qualities")?;
     for index in 0..n {
@@ -316,7 +316,11 @@ unsafe fn read_policy(policy: *const kakeya_policy) -> Result<Policy> {
     let policy = unsafe { read(policy) }?;
     let limit = MAX_NUMBER as usize + 1;
     if policy.n_raw_layers > limit {
-        return Err(Error::BadShape { what: "n_raw_layers", got: policy.n_raw_layers, limit });
+        return Err(Error::BadShape {
+            what: "n_raw_layers",
+            got: policy.n_raw_layers,
+            expected: Count::AtMost(limit),
+        });
     }
     let raw_layers = match policy.n_raw_layers {
         0 => &[],

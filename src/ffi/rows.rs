@@ -5,7 +5,7 @@ use super::slice::{self, Strided};
 use super::types::*;
 use crate::codec::Codec;
 use crate::dtype::Dtype;
-use crate::error::{Error, Result};
+use crate::error::{Count, Error, Result};
 use crate::layout::{Layout, View, Views};
 use libc::c_void;
 use std::ops::Range;
@@ -159,7 +159,7 @@ impl RowsOut<'_> {
 }
 
 fn check_count(n: usize) -> Result<()> {
-    if n == 0 { Err(Error::BadShape { what: "n_rows", got: 0, limit: 1 }) } else { Ok(()) }
+    if n == 0 { Err(Error::BadShape { what: "n_rows", got: 0, expected: Count::AtLeast(1) }) } else { Ok(()) }
 }
 
 fn span_of<T>(slice: Option<&[T]>) -> Range<usize> {

@@ -8,7 +8,7 @@ use super::sized::{read, write_out};
 use super::slice;
 use super::types::*;
 use crate::codec::StreamFitter;
-use crate::error::{Error, try_vec};
+use crate::error::{Count, Error, try_vec};
 use crate::layout::Views;
 
 use crate::skeleton::{FitReport, Skeleton};
@@ -25,8 +25,9 @@ pub struct kakeya_fitter {
     inner: Exclusive<StreamFitter>,
 }
 
-/// Starts a fit for blocks of this layout. `params` must have preset kakeya or rdo, and be
-/// those of the codec to be. Memory is in proportion to the square of the dimension.
+/// Starts a fit for blocks of this layout. `params` must have preset kakeya or rdo. A codec takes the skeleton if the
+/// layout's dimension is the same, and rdo if it was fitted for rdo; it suits the codec best if gains, RoPE rules,
+/// rate control and step are the codec's as well, for they decide whether centres pay and what the report predicts. Memory is in proportion to the square of the dimension.
 ///
 /// # Safety
 /// As `kakeya_codec_create`.
@@ -71,7 +72,7 @@ pub unsafe extern "C" fn kakeya_fitter_add_rows(
 
 /// Adds queries that will meet the rows of a segment, `n_queries` rows of the segment's dimension: the skeleton puts
 /// the error where they look least, and the certified error of a codec with `KAKEYA_DISTORTION_INNER_PRODUCT` is
-/// the one that they see. For rdo; optional. Where the segment has a RoPE rule, queries are those before RoPE and
+/// the one that they see. Codecs with other distortions put their error there too, and certify it as ever. For rdo; optional. Where the segment has a RoPE rule, queries are those before RoPE and
 /// `positions` are where they are asked from, not below 0: they count at all distances from 0 to there. With NULL
 /// they count as they are.
 ///
@@ -94,7 +95,11 @@ pub unsafe extern "C" fn kakeya_fitter_add_queries(
         fitter.inner.with(|fitter| {
             let segments = fitter.layout().segments();
             let dim = segments.get(segment).map(|segment| segment.dim);
-            let dim = dim.ok_or(Error::BadShape { what: "segment", got: segment, limit: segments.len() })?;
+            let dim = dim.ok_or(Error::BadShape {
+                what: "segment",
+                got: segment,
+                expected: Count::Below(segments.len()),
+            })?;
             let size = n_queries.checked_mul(dim).ok_or(Error::OutOfRange { what: "the queries" })?;
             // SAFETY: the caller vouches for the view.
             let views = unsafe { Pointers::new(queries, n_queries) };

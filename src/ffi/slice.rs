@@ -1,7 +1,7 @@
 //! Checked pointers: the only place where C memory becomes Rust slices.
 
 use crate::dtype::{Dtype, Elements};
-use crate::error::{Error, Result};
+use crate::error::{Count, Error, Result};
 use crate::layout::extent;
 use libc::{c_char, c_void};
 use std::cell::Cell;
@@ -72,7 +72,7 @@ pub(super) unsafe fn text<'a>(pointer: *const c_char, limit: usize, what: &'stat
     }
     // SAFETY: no byte beyond the first zero is read.
     let len = (0..=limit).find(|&at| unsafe { pointer.add(at).read() } == 0);
-    let len = len.ok_or(Error::BadShape { what, got: limit + 1, limit })?;
+    let len = len.ok_or(Error::BadShape { what, got: limit + 1, expected: Count::AtMost(limit) })?;
     // SAFETY: these bytes were read.
     let bytes = unsafe { bytes(pointer.cast(), len, what) }?;
     let expected = "UTF-8";

@@ -69,7 +69,9 @@ fn code_of(error: &Error) -> kakeya_status {
         | Error::Overlap { .. }
         | Error::NoRawSlot { .. }
         | Error::NotInProfile { .. } => KAKEYA_ERR_BAD_PARAM,
-        Error::BadShape { .. } | Error::OutOfRange { .. } => KAKEYA_ERR_BAD_SHAPE,
+        Error::BadShape { .. } | Error::OutOfRange { .. } | Error::OtherWorkspace { .. } => {
+            KAKEYA_ERR_BAD_SHAPE
+        }
         Error::BadDtype { .. } | Error::Misaligned { .. } => KAKEYA_ERR_BAD_DTYPE,
         Error::Unsupported { .. } => KAKEYA_ERR_UNSUPPORTED,
         Error::NotFinite { .. } => KAKEYA_ERR_NOT_FINITE,

@@ -50,22 +50,25 @@ pub const KAKEYA_ERR_PANIC: kakeya_status = 900;
 pub const KAKEYA_PRESET_TURBO: u32 = 0;
 /// PCA, K-means, rotation, Lloyd-Max; the skeleton is fitted on the block and stored in it, or shared.
 pub const KAKEYA_PRESET_KAKEYA: u32 = 1;
-/// A shared skeleton of full rank, a uniform step and entropy coding: bits go where the variance is.
+/// A shared skeleton of full rank; bits go where the variance is. At a step (`KAKEYA_RATE_CONTROL_STEP`,
+/// `MAX_BYTES`) rows are entropy-coded; with rate control bits, the default, a block has a fixed size.
 pub const KAKEYA_PRESET_RDO: u32 = 2;
 
 /// Squared error: the scale of a row is that of least squares.
 pub const KAKEYA_DISTORTION_MSE: u32 = 0;
-/// Unbiased inner products with the decoded rows.
+/// Inner products. turbo and kakeya: those with decoded rows are unbiased. rdo: least squares as with MSE, but the
+/// certified error is the one that queries see, where the skeleton knows queries (`kakeya_fitter_add_queries`).
 pub const KAKEYA_DISTORTION_INNER_PRODUCT: u32 = 1;
-/// Least maximum absolute error.
+/// Least maximum absolute error. With `kakeya_params::max_abs_error` the bound is kept: rows that miss it are
+/// stored raw with rdo at a step, else the block is refused.
 pub const KAKEYA_DISTORTION_LINF: u32 = 2;
 
 /// `kakeya_params::bits` fixes the rate.
 pub const KAKEYA_RATE_CONTROL_BITS: u32 = 0;
 /// `kakeya_params::step` fixes the error; the size of a block follows from its data. For rdo.
 pub const KAKEYA_RATE_CONTROL_STEP: u32 = 1;
-/// `kakeya_params::max_bytes` caps the size of a block; the finest step at which it fits is searched for. For
-/// rdo; encoding takes some ten times as long as at a fixed step.
+/// `kakeya_params::max_bytes` caps the size of a block; the finest step at which it fits is searched for, to 1.1 %
+/// of the step. For rdo; encoding takes some ten times as long as at a fixed step.
 pub const KAKEYA_RATE_CONTROL_MAX_BYTES: u32 = 2;
 
 /// IEEE 754 binary32.
@@ -134,7 +137,8 @@ pub struct kakeya_params {
     pub bits: f32,
     /// With rate control step: step of the uniform quantiser, positive, in units of the rows after gains. Every
     /// coefficient is coded to within 0.625 of it (effort 0) or 1.0 (effort 1). With rate control max_bytes: the
-    /// finest step to try, 0 = as fine as fits. Must be 0 with rate control bits. Default: 0.
+    /// finest step to try: where it fits, nothing is spent on more; 0 = from the largest component's deviation
+    /// over 65,536. Must be 0 with rate control bits. Default: 0.
     pub step: f32,
     /// rdo: rows that are entropy-coded together, 1 to 65535: the unit of random access. Default: 128.
     pub rows_per_run: u32,
@@ -149,16 +153,18 @@ pub struct kakeya_params {
     pub variance_ratio: f32,
     /// kakeya: largest number of components; 0 = no limit but the dimension. Default: 0.
     pub max_rank: u32,
-    /// kakeya, rdo: K-means centres to try, 0 to 256; 0 = none. They are kept only where they pay. Default: 16.
+    /// kakeya, rdo: K-means centres to try, 0 to 256; 0 = none. They are kept only where they pay; with rdo few
+    /// hardly do, and 256 do most. Default: 16.
     pub kmeans_k: u32,
     /// kakeya, rdo: rounds of K-means, 1 to 100. Default: 10.
     pub kmeans_iters: u32,
     /// How hard the encoder works at a step: 0 = a plain uniform quantiser; 1 = a trellis search, which takes
-    /// about a tenth of a bit per significant coefficient off the same error, and several times as long. The
-    /// decoder hardly notices. Must be 0 with rate control bits. Default: 0.
+    /// about a tenth of a bit per significant coefficient off the same error, and several times as long. At the
+    /// same step it is the larger block with the smaller error: choose a step some 1.2 times as large. The decoder
+    /// hardly notices. Must be 0 with rate control bits. Default: 0.
     pub effort: u32,
-    /// Rate control bits: rows of a block that may be stored raw; their space is reserved in every block. With
-    /// rate control step any number may be, and nothing is reserved. Default: 0.
+    /// Rate control bits: rows of a block that may be stored raw; their space is reserved in every block. At a
+    /// step any number may be, and nothing is reserved (with max_bytes, as far as they fit). Default: 0.
     pub max_protected: size_t,
     /// Selects the random signs of the rotation and the choices of K-means. Default: 0.
     pub seed: u64,
@@ -306,8 +312,9 @@ pub struct kakeya_block_info {
     pub raw_bytes: u64,
     /// `kakeya_codec_fingerprint` of the codec that wrote the block.
     pub fingerprint: [u8; 32],
-    /// What the encoder measured: the relative squared error of the weighted rows, after gains (MSE and inner
-    /// product), or the largest absolute error, in the units of the tensors (LInf). Protected rows are left out.
+    /// What the encoder measured: the relative squared error of the weighted rows, after gains (MSE, and inner
+    /// product, then in the metric of the skeleton's queries, if it has any), or the largest absolute error, in the
+    /// units of the tensors (LInf). Rows stored raw are left out.
     pub certified_error: f64,
 }
 
@@ -325,7 +332,8 @@ pub struct kakeya_fit_report {
     pub coding_gain: f64,
     /// K-means centres kept, 0 = they did not pay.
     pub n_centres: size_t,
-    /// Predicted bits per value of a block of many rows, without header and skeleton.
+    /// Predicted bits per value of a block of many rows, without header and skeleton; with rate control max_bytes,
+    /// at the finest step that was given, or else at half the root mean square of the components.
     pub predicted_bpv: f64,
     /// Predicted relative squared error.
     pub predicted_error: f64,

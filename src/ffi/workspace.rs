@@ -14,8 +14,9 @@ pub struct kakeya_workspace {
     pub(super) inner: Exclusive<Workspace>,
 }
 
-/// Bytes that a workspace for blocks of at most `max_rows` rows of `codec` reserves. Only codecs that fit a
-/// skeleton to every block need more for more rows.
+/// Bytes that a workspace for blocks of at most `max_rows` rows of `codec` reserves. Codecs at a step need room for a
+/// run of rows and a byte a row, codecs that fit a skeleton to every block room for all rows; others need no more
+/// for more rows.
 ///
 /// # Safety
 /// `codec` is a live codec; `out` is writable.

@@ -3,7 +3,7 @@
 use super::{Contents, MAX_QUALITIES, Piece, Policy, Profile, Quality, SharedSkeleton, Stream, StreamKey};
 use super::{check_step, description};
 use crate::codec::Objective;
-use crate::error::{Error, Result, try_reserve};
+use crate::error::{Count, Error, Result, try_reserve};
 use crate::layout::{Layout, Segment};
 use crate::params::Params;
 use crate::skeleton::Skeleton;
@@ -110,7 +110,11 @@ impl Builder {
     ) -> Result<()> {
         let limit = self.contents.streams.len();
         let stream = self.contents.streams.get(index);
-        let stream = stream.ok_or(Error::BadShape { what: "index of a stream", got: index, limit })?;
+        let stream = stream.ok_or(Error::BadShape {
+            what: "index of a stream",
+            got: index,
+            expected: Count::Below(limit),
+        })?;
         let mut changed = stream.try_clone()?;
         if let Some(params) = params {
             (changed.params, changed.objective) = params;
@@ -145,7 +149,7 @@ impl Builder {
     pub fn set_qualities(&mut self, qualities: &[Quality]) -> Result<()> {
         if qualities.len() > MAX_QUALITIES {
             let (what, got) = ("number of qualities", qualities.len());
-            return Err(Error::BadShape { what, got, limit: MAX_QUALITIES });
+            return Err(Error::BadShape { what, got, expected: Count::AtMost(MAX_QUALITIES) });
         }
         let mut table = try_reserve(qualities.len(), "the profile")?;
         table.extend_from_slice(qualities);

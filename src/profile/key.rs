@@ -1,6 +1,6 @@
 //! Which of a model's tensors make up the rows of a stream, and in which order.
 
-use crate::error::{Error, Result, try_reserve};
+use crate::error::{Count, Error, Result, try_reserve};
 use crate::layout::MAX_DIM;
 
 /// Largest number of a layer or of a kv-head.
@@ -88,13 +88,13 @@ impl StreamKey {
         let heads = set(heads, "heads of a stream")?;
         for (what, len) in [("number of layers", layers.len()), ("number of heads", heads.len())] {
             if len == 0 || len > MAX_DIM {
-                return Err(Error::BadShape { what, got: len, limit: MAX_DIM });
+                return Err(Error::BadShape { what, got: len, expected: Count::UpTo(MAX_DIM) });
             }
         }
         let key = Self { layers, heads, part };
         if key.n_segments() > MAX_DIM {
             let what = "number of segments of a stream";
-            return Err(Error::BadShape { what, got: key.n_segments(), limit: MAX_DIM });
+            return Err(Error::BadShape { what, got: key.n_segments(), expected: Count::AtMost(MAX_DIM) });
         }
         Ok(key)
     }

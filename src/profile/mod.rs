@@ -20,7 +20,7 @@ pub use stream::{MAX_STEP_FACTOR, Stream};
 pub(crate) use stream::{Piece, check_factor};
 
 use crate::codec::check;
-use crate::error::{Error, Result, try_reserve};
+use crate::error::{Count, Error, Result, try_reserve};
 use crate::layout::Layout;
 use crate::skeleton::Skeleton;
 use std::sync::Arc;
@@ -61,7 +61,7 @@ impl Contents {
     /// stream is raw in part, and no two qualities have one name.
     pub fn check(&self) -> Result<()> {
         if self.streams.is_empty() {
-            return Err(Error::BadShape { what: "number of streams", got: 0, limit: 1 });
+            return Err(Error::BadShape { what: "number of streams", got: 0, expected: Count::AtLeast(1) });
         }
         let n_tensors = self.streams.iter().map(|stream| stream.pieces.len()).sum();
         let mut tensors = try_reserve(n_tensors, "the profile")?;
@@ -87,7 +87,7 @@ impl Contents {
         }
         if self.qualities.len() > MAX_QUALITIES {
             let (what, got) = ("number of qualities", self.qualities.len());
-            return Err(Error::BadShape { what, got, limit: MAX_QUALITIES });
+            return Err(Error::BadShape { what, got, expected: Count::AtMost(MAX_QUALITIES) });
         }
         for (index, quality) in self.qualities.iter().enumerate() {
             if self.qualities[..index].iter().any(|other| other.name() == quality.name()) {
@@ -169,7 +169,11 @@ impl Profile {
     /// Stream `index`.
     pub fn stream(&self, index: usize) -> Result<&Stream> {
         let limit = self.streams().len();
-        self.streams().get(index).ok_or(Error::BadShape { what: "index of a stream", got: index, limit })
+        self.streams().get(index).ok_or(Error::BadShape {
+            what: "index of a stream",
+            got: index,
+            expected: Count::Below(limit),
+        })
     }
 
     /// What the rows of a stream are made of.
@@ -185,7 +189,11 @@ impl Profile {
     /// A segment of a stream, and its inverse frequencies.
     pub(crate) fn piece(&self, stream: usize, segment: usize) -> Result<(Piece, &[f32])> {
         let pieces = &self.stream(stream)?.pieces;
-        let outside = Error::BadShape { what: "index of a segment", got: segment, limit: pieces.len() };
+        let outside = Error::BadShape {
+            what: "index of a segment",
+            got: segment,
+            expected: Count::Below(pieces.len()),
+        };
         let piece = *pieces.get(segment).ok_or(outside)?;
         let table = piece.rope.map_or(&[][..], |(_, table)| &self.contents.tables[table]);
         Ok((piece, table))

@@ -1,7 +1,7 @@
 //! What a profile says about the model as a whole: named qualities, and what is not coded.
 
 use super::key::set;
-use crate::error::{Error, Result};
+use crate::error::{Count, Error, Result};
 
 /// Bytes of a name, with at least one zero at its end.
 pub const NAME_BYTES: usize = 32;
@@ -87,7 +87,11 @@ impl Policy {
 /// A copy of a description, if it is short enough and without zeros.
 pub(crate) fn description(text: &str) -> Result<String> {
     if text.len() > MAX_DESCRIPTION {
-        return Err(Error::BadShape { what: "description", got: text.len(), limit: MAX_DESCRIPTION });
+        return Err(Error::BadShape {
+            what: "description",
+            got: text.len(),
+            expected: Count::AtMost(MAX_DESCRIPTION),
+        });
     }
     if let Some(at) = text.bytes().position(|byte| byte == 0) {
         let expected = "text without a zero byte";

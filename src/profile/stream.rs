@@ -8,7 +8,7 @@ use super::key::StreamKey;
 use super::model::check_step;
 use crate::codec::Objective;
 use crate::dtype::Dtype;
-use crate::error::{Error, Result, try_reserve};
+use crate::error::{Count, Error, Result, try_reserve};
 use crate::layout::{Layout, Segment};
 use crate::params::{Params, Preset, RateControl};
 use crate::rope::{Pairing, Rope};
@@ -100,7 +100,11 @@ impl Stream {
     pub(crate) fn layout(&self, tables: &[Vec<f32>]) -> Result<Layout> {
         let (got, limit) = (self.pieces.len(), self.key.n_segments());
         if got != limit {
-            return Err(Error::BadShape { what: "number of segments of a stream", got, limit });
+            return Err(Error::BadShape {
+                what: "number of segments of a stream",
+                got,
+                expected: Count::Is(limit),
+            });
         }
         let mut segments = try_reserve(got, "the layout")?;
         for piece in &self.pieces {

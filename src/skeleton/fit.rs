@@ -1,7 +1,7 @@
 //! Fitting a skeleton to rows: of one block, or of a stream too long to hold.
 
 use super::{Roots, Skeleton, dot};
-use crate::error::{Error, Result, try_reserve, try_vec};
+use crate::error::{Count, Error, Result, try_reserve, try_vec};
 use crate::kmeans;
 use crate::params::{Params, Preset, RateControl};
 use crate::pca::{Axes, Moments, axes_of_block};
@@ -104,7 +104,11 @@ impl Fitter {
     /// As [`Fitter::finish`], with a transform that follows a query metric. For [`Preset::Rdo`].
     pub(crate) fn finish_under(&self, roots: Option<&Roots>) -> Result<(Skeleton, FitReport)> {
         if self.moments.weight() == 0.0 {
-            return Err(Error::BadShape { what: "rows with a weight to fit to", got: 0, limit: 1 });
+            return Err(Error::BadShape {
+                what: "rows with a weight to fit to",
+                got: 0,
+                expected: Count::AtLeast(1),
+            });
         }
         let axes = match roots {
             Some(roots) => self.moments.axes_under(roots)?,
