@@ -388,7 +388,7 @@ fn a_workspace_of_a_narrower_codec_is_refused() {
             let rows = Rows { n: ROWS, views, positions: None, weights: None, protect: None };
             let mut workspace = Workspace::new(&narrow, ROWS).unwrap();
             let result = wide.encode(&mut workspace, &rows, &mut dst);
-            assert!(matches!(result, Err(Error::BadShape { .. })), "{result:?}");
+            assert!(matches!(result, Err(Error::OtherWorkspace { .. })), "{result:?}");
         });
         with_views(narrow.layout(), &mut rows[..ROWS * DIM], |views| {
             let rows = Rows { n: ROWS, views, positions: None, weights: None, protect: None };

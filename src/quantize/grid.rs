@@ -26,10 +26,10 @@ impl Grid {
         Allocation::new(variances, bits).map(Self::Allocated)
     }
 
-    /// Bits of the symbols of a row of `rank` components.
-    pub fn row_bits(&self, rank: usize) -> usize {
+    /// Bits of the symbols of a row where components have bits of their own, 0 where all have the same.
+    pub fn row_bits(&self) -> usize {
         match self {
-            Self::Uniform(quantizer) => usize::from(quantizer.bits) * rank,
+            Self::Uniform(_) => 0,
             Self::Allocated(allocation) => allocation.row_bits(),
         }
     }
