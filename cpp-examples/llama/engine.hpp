@@ -3,6 +3,8 @@
 #ifndef EXAMPLES_LLAMA_ENGINE_HPP
 #define EXAMPLES_LLAMA_ENGINE_HPP
 
+#include "../files.hpp"
+
 #include <kakeyaturbo/llama.hpp>
 
 #include <llama.h>
@@ -16,7 +18,6 @@
 #include <vector>
 
 using Tokens = std::vector<llama_token>;
-using Bytes = std::vector<std::byte>;
 
 // A model in memory. Only errors of llama.cpp are shown.
 class Model {

@@ -8,10 +8,10 @@
 // stored raw unless asked otherwise. Which rotary rule the keys of a cache follow is measured, not believed. Memory: 8 * d^2 bytes for every stream of
 // rows of d values. Time: minutes for small models, most of it the model's own.
 
-#include "fingerprint.hpp"
+#include "../fingerprint.hpp"
 #include "plan.hpp"
 #include "texts.hpp"
-#include "workers.hpp"
+#include "../workers.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -193,9 +193,7 @@ int main(int argc, char** argv) {
         const Options options = parse(argc, argv, app);
         const kakeya::Profile profile = fit(options);
         const std::vector<std::byte> bytes = profile.save().value();
-        std::ofstream out(options.out, std::ios::binary);
-        out.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-        if (!out.flush()) throw std::runtime_error("cannot write " + options.out);
+        write_file(options.out, bytes);
         std::printf("%s: %zu streams, %zu bytes\n", options.out.c_str(), profile.n_streams().value(), bytes.size());
         return 0;
     } catch (const CLI::ParseError& error) {

@@ -10,12 +10,12 @@
 // Prints a table per domain and one over all passages, with 95 % intervals, and writes a line of JSON per passage and setting as
 // they come, and in the end per line of the tables. Exits with 1 if the identity control is not exactly 0.
 
-#include "fingerprint.hpp"
+#include "../fingerprint.hpp"
 #include "results.hpp"
 #include "streams.hpp"
 #include "texts.hpp"
 #include "transforms.hpp"
-#include "workers.hpp"
+#include "../workers.hpp"
 
 #include <CLI/CLI.hpp>
 

@@ -14,7 +14,7 @@
 #include "statistics.hpp"
 #include "tensors.hpp"
 #include "texts.hpp"
-#include "workers.hpp"
+#include "../workers.hpp"
 
 #include <CLI/CLI.hpp>
 

@@ -3,38 +3,14 @@
 #ifndef EXAMPLES_LLAMA_STREAMS_HPP
 #define EXAMPLES_LLAMA_STREAMS_HPP
 
+#include "../files.hpp"
 #include "transforms.hpp"
 
 #include <kakeyaturbo/llama.hpp>
 
-#include <fstream>
-#include <iterator>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <vector>
-
-inline Bytes read_file(const std::string& name) {
-    std::ifstream in(name, std::ios::binary | std::ios::ate);
-    if (!in) throw std::runtime_error("cannot open " + name);
-    Bytes bytes(static_cast<std::size_t>(in.tellg()));
-    in.seekg(0);
-    in.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-    if (!in) throw std::runtime_error("cannot read " + name);
-    return bytes;
-}
-
-inline void write_file(const std::string& name, const Bytes& bytes) {
-    std::ofstream out(name, std::ios::binary);
-    out.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-    if (!out.flush()) throw std::runtime_error("cannot write " + name);
-}
-
-inline kakeya::Profile read_profile(const std::string& name) {
-    auto profile = kakeya::Profile::load(read_file(name));
-    if (!profile) throw std::runtime_error(name + ": " + profile.status().text());
-    return std::move(profile).value();
-}
 
 // What the rows of a profile are: "head", "layer", or "layer3" for three layers.
 inline std::string rows_name(const kakeya::Profile& profile) {

@@ -2,6 +2,7 @@
  *
  *   llama_state.hpp    where they lie
  *   llama_blocks.hpp   as blocks of the streams of a profile, and back
+ *   llama_session.hpp  whole states and files, smaller and back
  *
  * Header-only, C++17; needs no header of llama.cpp.
  * SPDX-License-Identifier: Apache-2.0 */
@@ -11,6 +12,7 @@
 
 #include <kakeyaturbo/kakeyaturbo.hpp>
 #include <kakeyaturbo/llama_blocks.hpp>
+#include <kakeyaturbo/llama_session.hpp>
 #include <kakeyaturbo/llama_state.hpp>
 
 #endif  // KAKEYATURBO_LLAMA_HPP

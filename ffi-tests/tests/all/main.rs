@@ -6,6 +6,7 @@ mod block_dump;
 mod consumers;
 mod contract;
 mod header;
+mod llama;
 mod readme;
 mod sanitizers;
 mod struct_layout;

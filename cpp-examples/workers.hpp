@@ -1,7 +1,7 @@
 // Work that is shared by threads.
 
-#ifndef EXAMPLES_LLAMA_WORKERS_HPP
-#define EXAMPLES_LLAMA_WORKERS_HPP
+#ifndef EXAMPLES_WORKERS_HPP
+#define EXAMPLES_WORKERS_HPP
 
 #include <atomic>
 #include <cstddef>
@@ -33,4 +33,4 @@ void in_parallel(std::size_t count, std::size_t workers, Work&& work) {
     if (failure) std::rethrow_exception(failure);
 }
 
-#endif  // EXAMPLES_LLAMA_WORKERS_HPP
+#endif  // EXAMPLES_WORKERS_HPP

@@ -1,7 +1,7 @@
 // What ties a profile to its model.
 
-#ifndef EXAMPLES_LLAMA_FINGERPRINT_HPP
-#define EXAMPLES_LLAMA_FINGERPRINT_HPP
+#ifndef EXAMPLES_FINGERPRINT_HPP
+#define EXAMPLES_FINGERPRINT_HPP
 
 #include <kakeyaturbo/kakeyaturbo.hpp>
 
@@ -25,4 +25,4 @@ inline kakeya::Fingerprint fingerprint_of_file(const std::string& name) {
     return kakeya::hash(hashes).value();
 }
 
-#endif  // EXAMPLES_LLAMA_FINGERPRINT_HPP
+#endif  // EXAMPLES_FINGERPRINT_HPP
