@@ -140,6 +140,16 @@ pub enum Error {
         /// The bound.
         bound: f64,
     },
+    /// The asked maximum error cannot be kept by storing a row raw either.
+    #[error("row {row} is off by {} when stored raw, in its raw_dtype; the bound is {}", Shortest(*got), Shortest(*bound))]
+    RawNotExact {
+        /// Index of the row.
+        row: usize,
+        /// Its maximum absolute error.
+        got: f64,
+        /// The bound.
+        bound: f64,
+    },
     /// No step brings a block below the size that was asked for.
     #[error("the block does not fit in {max_bytes} bytes (max_bytes) at any step")]
     MaxBytesNotMet {

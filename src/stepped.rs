@@ -74,10 +74,12 @@ impl Stepper {
         }
     }
 
-    /// A step so fine that a row's largest coefficients take some 16 bits each.
+    /// A step below which nothing is gained: what a basis of 16 bits loses is some 1e-7 of a row's energy, this step
+    /// loses less than a tenth of that.
     pub fn finest(&self) -> f32 {
-        let largest = self.variances.iter().fold(0.0_f32, |largest, variance| largest.max(*variance));
-        (largest.sqrt() / 65_536.0).clamp(1e-30, 1e30)
+        let mean = self.variances.iter().map(|&variance| f64::from(variance)).sum::<f64>()
+            / self.variances.len() as f64;
+        ((mean.sqrt() / 4096.0) as f32).clamp(1e-30, 1e30)
     }
 }
 

@@ -25,7 +25,7 @@ namespace {
 
 struct Options {
     std::string model, texts, out;
-    std::size_t prefill = 1024, scored = 128, windows = 8, threads = 2;
+    std::size_t prefill = 1024, scored = 128, windows = 8, skip = 4, threads = 2;
     double noise = 0.1, clear = 4, most = 4;
 };
 
@@ -37,6 +37,7 @@ Options parse(int argc, char** argv, CLI::App& app) {
     app.add_option("--windows", o.windows, "windows, spread over the texts")->capture_default_str();
     app.add_option("--prefill", o.prefill, "tokens whose state gets noise")->capture_default_str();
     app.add_option("--scored", o.scored, "tokens that are predicted")->capture_default_str();
+    app.add_option("--skip", o.skip, "first positions that get no noise: attention sinks, which profiles keep raw")->capture_default_str();
     app.add_option("--noise", o.noise, "relative variance of the noise to begin with")->capture_default_str();
     app.add_option("--most", o.most, "relative variance of the noise to end with")->capture_default_str();
     app.add_option("--clear", o.clear, "standard errors that count as clear")->capture_default_str();
@@ -74,13 +75,23 @@ void read(Context& context, Window& window, const Options& o) {
     window.floor = divergence(context, window, changed, o);
 }
 
-// Noise in one tensor.
-Bytes with_noise(const Window& window, TensorName which, double ratio) {
+// Noise in one tensor, but for its first positions.
+Bytes with_noise(const Window& window, TensorName which, double ratio, std::size_t skip) {
     Bytes changed = window.state;
-    each_named(window.where, [&](TensorName name, std::size_t, const auto&, const kakeya::llama::Tensor& tensor) {
+    each_named(window.where, [&](TensorName name, std::size_t, const kakeya::llama::Stream& stream,
+                                 const kakeya::llama::Tensor& tensor) {
         if (name != which) return;
-        std::vector<float> rows = load(changed, tensor);
-        disturb(rows, ratio, 100 + 2 * name.first + (name.second ? 1 : 0));
+        std::vector<float> rows = load(changed, tensor), some;
+        const auto each_row = [&](auto&& work) {
+            for (std::size_t cell = 0; cell < tensor.cells; ++cell) {
+                if (stream.positions[cell] >= static_cast<std::int32_t>(skip)) work(rows.begin() + static_cast<std::ptrdiff_t>(cell * tensor.width));
+            }
+        };
+        const auto width = static_cast<std::ptrdiff_t>(tensor.width);
+        each_row([&](auto row) { some.insert(some.end(), row, row + width); });
+        disturb(some, ratio, 100 + 2 * name.first + (name.second ? 1 : 0));
+        auto from = some.begin();
+        each_row([&](auto row) { std::copy(from, from + width, row), from += width; });
         store(rows, changed, tensor);
     });
     return changed;
@@ -112,7 +123,7 @@ nlohmann::ordered_json measure(const Options& o) {
         for (double noise = o.noise;; noise *= 4) {
             std::vector<double> excess(windows.size());
             in_parallel(windows.size(), contexts.size(), [&](std::size_t i, std::size_t w) {
-                const Bytes changed = with_noise(windows[i], names[t], noise);
+                const Bytes changed = with_noise(windows[i], names[t], noise, o.skip);
                 excess[i] = divergence(*contexts[w], windows[i], changed, o) - windows[i].floor;
             });
             const Mean mean = mean_of(excess);

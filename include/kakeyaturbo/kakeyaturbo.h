@@ -59,7 +59,7 @@
 
 /**
  * Least maximum absolute error. With `kakeya_params::max_abs_error` the bound is kept: rows that miss it are
- * stored raw with rdo at a step, else the block is refused.
+ * stored raw with rdo at a step, else the block is refused (as it is where the `raw_dtype` cannot keep it).
  */
 #define KAKEYA_DISTORTION_LINF 2
 
@@ -74,8 +74,8 @@
 #define KAKEYA_RATE_CONTROL_STEP 1
 
 /**
- * `kakeya_params::max_bytes` caps the size of a block; the finest step at which it fits is searched for, to 1.1 %
- * of the step. For rdo; encoding takes some ten times as long as at a fixed step.
+ * `kakeya_params::max_bytes` caps the size of a block; the finest step at which it fits is searched for: of a
+ * grid of steps 1.1 % apart, by halving, so that a finer one that happens to fit too may be missed. For rdo; encoding takes some ten times as long as at a fixed step.
  */
 #define KAKEYA_RATE_CONTROL_MAX_BYTES 2
 
@@ -264,8 +264,9 @@ typedef struct kakeya_params {
     /**
      * With rate control step: step of the uniform quantiser, positive, in units of the rows after gains. Every
      * coefficient is coded to within 0.625 of it (effort 0) or 1.0 (effort 1). With rate control max_bytes: the
-     * finest step to try: where it fits, nothing is spent on more; 0 = from the largest component's deviation
-     * over 65,536. Must be 0 with rate control bits. Default: 0.
+     * finest step to try: where it fits, nothing is spent on more; 0 = the root mean square of the components
+     * over 4,096, below which the basis, of 16 bits a number, is what limits the error (1e-7 of a row's energy).
+     * Weights scale the step of a row by the root of the mean weight (geometric) over the row's, from 1/16 to 16. Must be 0 with rate control bits. Default: 0.
      */
     float step;
     /**
@@ -274,7 +275,8 @@ typedef struct kakeya_params {
     uint32_t rows_per_run;
     /**
      * With rate control max_bytes: largest size of a block; a block that does not fit at any step is
-     * `KAKEYA_ERR_BOUND_NOT_MET`. Must be 0 otherwise. Default: 0.
+     * `KAKEYA_ERR_BOUND_NOT_MET`. A destination must have as many, or what `kakeya_encode_bound` says if that is
+     * less. Must be 0 otherwise. Default: 0.
      */
     size_t max_bytes;
     /**
@@ -351,7 +353,8 @@ typedef struct kakeya_segment {
      */
     float gain;
     /**
-     * `KAKEYA_DTYPE_*` in which protected rows are stored. Default: f32.
+     * `KAKEYA_DTYPE_*` of rows that are stored raw: protected ones, and those that coding would make larger. Take
+     * one that holds the values: f16 ends at 65,504. Default: f32.
      */
     uint32_t raw_dtype;
     /**
@@ -626,7 +629,7 @@ typedef struct kakeya_block_info {
      */
     uint32_t rows_per_run;
     /**
-     * Rows stored raw.
+     * Rows stored raw; 0 with `KAKEYA_BLOCK_FLAG_RAW`, where all are.
      */
     uint32_t n_protected;
     /**
@@ -644,7 +647,8 @@ typedef struct kakeya_block_info {
     /**
      * What the encoder measured: the relative squared error of the weighted rows, after gains (MSE, and inner
      * product, then in the metric of the skeleton's queries, if it has any), or the largest absolute error, in the
-     * units of the tensors (LInf). Rows stored raw are left out.
+     * units of the tensors and at any position (LInf; with RoPE a bound on it). Rows stored raw are left out, unless
+     * all are, by `KAKEYA_BLOCK_FLAG_RAW`. Infinite beyond binary32.
      */
     double certified_error;
 } kakeya_block_info;
@@ -1179,7 +1183,7 @@ KAKEYA_API void kakeya_workspace_free(struct kakeya_workspace *workspace);
 
 /**
  * Starts a fit for blocks of this layout. `params` must have preset kakeya or rdo. A codec takes the skeleton if the
- * layout's dimension is the same, and rdo if it was fitted for rdo; it suits the codec best if gains, RoPE rules,
+ * layout's dimension is the same, and rdo if it has full rank; it suits the codec best if gains, RoPE rules,
  * rate control and step are the codec's as well, for they decide whether centres pay and what the report predicts. Memory is in proportion to the square of the dimension.
  *
  * # Safety
@@ -1202,7 +1206,7 @@ KAKEYA_API kakeya_status kakeya_fitter_add_rows(struct kakeya_fitter *fitter, co
 /**
  * Adds queries that will meet the rows of a segment, `n_queries` rows of the segment's dimension: the skeleton puts
  * the error where they look least, and the certified error of a codec with `KAKEYA_DISTORTION_INNER_PRODUCT` is
- * the one that they see. Codecs with other distortions put their error there too, and certify it as ever. For rdo; optional. Where the segment has a RoPE rule, queries are those before RoPE and
+ * the one that they see, after a tenth of their second moment has been spread over all directions. Codecs with other distortions put their error there too, and certify it as ever. For rdo; optional. Where the segment has a RoPE rule, queries are those before RoPE and
  * `positions` are where they are asked from, not below 0: they count at all distances from 0 to there. With NULL
  * they count as they are.
  *
@@ -1319,7 +1323,7 @@ kakeya_status kakeya_encode_bound(const struct kakeya_codec *codec,
  * points to, and its contents are undefined after an error. Allocates nothing, unless the codec fits a
  * skeleton to every block.
  *
- * Errors: `NOT_FINITE`, `BOUND_NOT_MET`, `DST_TOO_SMALL` (nothing was written), `BAD_SHAPE` (more rows than
+ * Errors: `NOT_FINITE`, `BOUND_NOT_MET`, `DST_TOO_SMALL` (also at a step where the block came out larger than `cap`), `BAD_SHAPE` (more rows than
  * the workspace is for), `BAD_PARAM` (a weight, more raw rows than slots, overlapping buffers), `BUSY`.
  *
  * # Safety

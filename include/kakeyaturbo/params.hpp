@@ -78,7 +78,7 @@ public:
         raw_.rate_control = KAKEYA_RATE_CONTROL_STEP;
         return raw_.step = step, raw_.max_bytes = 0, *this;
     }
-    /** Preset::rdo: the largest size of a block; the finest step that fits is searched for, to 1.1 %, from `finest` on:
+    /** Preset::rdo: the largest size of a block; the finest step that fits is searched for, in steps of 1.1 %, from `finest` on:
      *  what fits at that step becomes no larger. */
     Params& max_bytes(std::size_t bytes, float finest = 0) noexcept {
         raw_.rate_control = KAKEYA_RATE_CONTROL_MAX_BYTES;

@@ -278,7 +278,7 @@ pub(crate) fn check(
         }
         (_, Some(skeleton)) if skeleton.dim() != dim => bad_shape("dim of the skeleton", skeleton.dim()),
         (Preset::Rdo, Some(skeleton)) if skeleton.rank() != dim || skeleton.variances().len() != dim => {
-            bad_shape("rank of the skeleton", skeleton.rank())
+            bad_shape("rank of the skeleton (rdo needs one of full rank, fitted for rdo),", skeleton.rank())
         }
         (Preset::Turbo, None) | (Preset::Kakeya, _) | (Preset::Rdo, Some(_)) => Ok(()),
     }

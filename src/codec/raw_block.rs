@@ -61,7 +61,7 @@ impl Codec {
         let bound = f64::from(self.params.settings().max_abs_error);
         let protected = rows.protect.is_some_and(|protect| protect[row] != 0);
         if bound > 0.0 && !protected && error.absolute > bound {
-            return Err(Error::BoundNotMet { row, got: error.absolute, bound });
+            return Err(Error::RawNotExact { row, got: error.absolute, bound });
         }
         Ok(())
     }

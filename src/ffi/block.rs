@@ -39,7 +39,7 @@ pub unsafe extern "C" fn kakeya_encode_bound(
 /// points to, and its contents are undefined after an error. Allocates nothing, unless the codec fits a
 /// skeleton to every block.
 ///
-/// Errors: `NOT_FINITE`, `BOUND_NOT_MET`, `DST_TOO_SMALL` (nothing was written), `BAD_SHAPE` (more rows than
+/// Errors: `NOT_FINITE`, `BOUND_NOT_MET`, `DST_TOO_SMALL` (also at a step where the block came out larger than `cap`), `BAD_SHAPE` (more rows than
 /// the workspace is for), `BAD_PARAM` (a weight, more raw rows than slots, overlapping buffers), `BUSY`.
 ///
 /// # Safety

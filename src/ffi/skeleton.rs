@@ -26,7 +26,7 @@ pub struct kakeya_fitter {
 }
 
 /// Starts a fit for blocks of this layout. `params` must have preset kakeya or rdo. A codec takes the skeleton if the
-/// layout's dimension is the same, and rdo if it was fitted for rdo; it suits the codec best if gains, RoPE rules,
+/// layout's dimension is the same, and rdo if it has full rank; it suits the codec best if gains, RoPE rules,
 /// rate control and step are the codec's as well, for they decide whether centres pay and what the report predicts. Memory is in proportion to the square of the dimension.
 ///
 /// # Safety
@@ -72,7 +72,7 @@ pub unsafe extern "C" fn kakeya_fitter_add_rows(
 
 /// Adds queries that will meet the rows of a segment, `n_queries` rows of the segment's dimension: the skeleton puts
 /// the error where they look least, and the certified error of a codec with `KAKEYA_DISTORTION_INNER_PRODUCT` is
-/// the one that they see. Codecs with other distortions put their error there too, and certify it as ever. For rdo; optional. Where the segment has a RoPE rule, queries are those before RoPE and
+/// the one that they see, after a tenth of their second moment has been spread over all directions. Codecs with other distortions put their error there too, and certify it as ever. For rdo; optional. Where the segment has a RoPE rule, queries are those before RoPE and
 /// `positions` are where they are asked from, not below 0: they count at all distances from 0 to there. With NULL
 /// they count as they are.
 ///
@@ -100,6 +100,9 @@ pub unsafe extern "C" fn kakeya_fitter_add_queries(
                 got: segment,
                 expected: Count::Below(segments.len()),
             })?;
+            if n_queries == 0 {
+                return Err(Error::BadShape { what: "n_queries", got: 0, expected: Count::AtLeast(1) });
+            }
             let size = n_queries.checked_mul(dim).ok_or(Error::OutOfRange { what: "the queries" })?;
             // SAFETY: the caller vouches for the view.
             let views = unsafe { Pointers::new(queries, n_queries) };

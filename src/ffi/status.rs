@@ -79,7 +79,9 @@ fn code_of(error: &Error) -> kakeya_status {
         Error::Truncated { .. } => KAKEYA_ERR_TRUNCATED,
         Error::WrongCodec { .. } => KAKEYA_ERR_WRONG_CODEC,
         Error::WrongVersion { .. } => KAKEYA_ERR_WRONG_VERSION,
-        Error::BoundNotMet { .. } | Error::MaxBytesNotMet { .. } => KAKEYA_ERR_BOUND_NOT_MET,
+        Error::BoundNotMet { .. } | Error::RawNotExact { .. } | Error::MaxBytesNotMet { .. } => {
+            KAKEYA_ERR_BOUND_NOT_MET
+        }
         Error::DstTooSmall { .. } => KAKEYA_ERR_DST_TOO_SMALL,
         Error::OutOfMemory { .. } => KAKEYA_ERR_OUT_OF_MEMORY,
         Error::NotConverged { .. } => KAKEYA_ERR_NOT_CONVERGED,

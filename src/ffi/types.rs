@@ -60,15 +60,15 @@ pub const KAKEYA_DISTORTION_MSE: u32 = 0;
 /// certified error is the one that queries see, where the skeleton knows queries (`kakeya_fitter_add_queries`).
 pub const KAKEYA_DISTORTION_INNER_PRODUCT: u32 = 1;
 /// Least maximum absolute error. With `kakeya_params::max_abs_error` the bound is kept: rows that miss it are
-/// stored raw with rdo at a step, else the block is refused.
+/// stored raw with rdo at a step, else the block is refused (as it is where the `raw_dtype` cannot keep it).
 pub const KAKEYA_DISTORTION_LINF: u32 = 2;
 
 /// `kakeya_params::bits` fixes the rate.
 pub const KAKEYA_RATE_CONTROL_BITS: u32 = 0;
 /// `kakeya_params::step` fixes the error; the size of a block follows from its data. For rdo.
 pub const KAKEYA_RATE_CONTROL_STEP: u32 = 1;
-/// `kakeya_params::max_bytes` caps the size of a block; the finest step at which it fits is searched for, to 1.1 %
-/// of the step. For rdo; encoding takes some ten times as long as at a fixed step.
+/// `kakeya_params::max_bytes` caps the size of a block; the finest step at which it fits is searched for: of a
+/// grid of steps 1.1 % apart, by halving, so that a finer one that happens to fit too may be missed. For rdo; encoding takes some ten times as long as at a fixed step.
 pub const KAKEYA_RATE_CONTROL_MAX_BYTES: u32 = 2;
 
 /// IEEE 754 binary32.
@@ -137,13 +137,15 @@ pub struct kakeya_params {
     pub bits: f32,
     /// With rate control step: step of the uniform quantiser, positive, in units of the rows after gains. Every
     /// coefficient is coded to within 0.625 of it (effort 0) or 1.0 (effort 1). With rate control max_bytes: the
-    /// finest step to try: where it fits, nothing is spent on more; 0 = from the largest component's deviation
-    /// over 65,536. Must be 0 with rate control bits. Default: 0.
+    /// finest step to try: where it fits, nothing is spent on more; 0 = the root mean square of the components
+    /// over 4,096, below which the basis, of 16 bits a number, is what limits the error (1e-7 of a row's energy).
+    /// Weights scale the step of a row by the root of the mean weight (geometric) over the row's, from 1/16 to 16. Must be 0 with rate control bits. Default: 0.
     pub step: f32,
     /// rdo: rows that are entropy-coded together, 1 to 65535: the unit of random access. Default: 128.
     pub rows_per_run: u32,
     /// With rate control max_bytes: largest size of a block; a block that does not fit at any step is
-    /// `KAKEYA_ERR_BOUND_NOT_MET`. Must be 0 otherwise. Default: 0.
+    /// `KAKEYA_ERR_BOUND_NOT_MET`. A destination must have as many, or what `kakeya_encode_bound` says if that is
+    /// less. Must be 0 otherwise. Default: 0.
     pub max_bytes: size_t,
     /// With `KAKEYA_DISTORTION_LINF`: largest allowed |x - x'| of a row that is not protected, in the units of
     /// the tensors and at any position, checked by decoding; rounding to a destination's f16 or bf16 comes on
@@ -188,7 +190,8 @@ pub struct kakeya_segment {
     pub dim: size_t,
     /// Factor applied before coding and undone after decoding; finite and positive. Default: 1.
     pub gain: f32,
-    /// `KAKEYA_DTYPE_*` in which protected rows are stored. Default: f32.
+    /// `KAKEYA_DTYPE_*` of rows that are stored raw: protected ones, and those that coding would make larger. Take
+    /// one that holds the values: f16 ends at 65,504. Default: f32.
     pub raw_dtype: u32,
     /// `KAKEYA_ROPE_*`: rotary embedding that is undone before coding. Default: none.
     pub rope: u32,
@@ -304,7 +307,7 @@ pub struct kakeya_block_info {
     pub step: f32,
     /// Rows that are entropy-coded together; 0 at fixed rate.
     pub rows_per_run: u32,
-    /// Rows stored raw.
+    /// Rows stored raw; 0 with `KAKEYA_BLOCK_FLAG_RAW`, where all are.
     pub n_protected: u32,
     /// Size of the whole block in bytes.
     pub bytes: u64,
@@ -314,7 +317,8 @@ pub struct kakeya_block_info {
     pub fingerprint: [u8; 32],
     /// What the encoder measured: the relative squared error of the weighted rows, after gains (MSE, and inner
     /// product, then in the metric of the skeleton's queries, if it has any), or the largest absolute error, in the
-    /// units of the tensors (LInf). Rows stored raw are left out.
+    /// units of the tensors and at any position (LInf; with RoPE a bound on it). Rows stored raw are left out, unless
+    /// all are, by `KAKEYA_BLOCK_FLAG_RAW`. Infinite beyond binary32.
     pub certified_error: f64,
 }
 
