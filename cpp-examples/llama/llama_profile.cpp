@@ -23,7 +23,7 @@ namespace {
 struct Options {
     std::string model, texts, out, sensitivities, rows = "layers";
     std::size_t window = 1024, per_text = 3, join = 3, sinks = 1, skip = 4, workers = 2, samples = 6;
-    double key_factor = 1.5;
+    double key_factor = 1.5, range = 4;
     float step = 0.5F;
 };
 
@@ -41,6 +41,7 @@ Options parse(int argc, char** argv, CLI::App& app) {
     app.add_option("--sinks", o.sinks, "first positions whose rows are stored raw")->capture_default_str();
     app.add_option("--skip", o.skip, "first positions that are left out of the fit")->capture_default_str();
     app.add_option("--key-factor", o.key_factor, "factor on the gain of keys")->capture_default_str();
+    app.add_option("--range", o.range, "largest factor by which sensitivities move a gain, either way")->capture_default_str();
     app.add_option("--step", o.step, "step of the profile unless one is asked for")->capture_default_str();
     app.add_option("--threads", o.workers, "threads")->capture_default_str();
     app.parse(argc, argv);
@@ -137,7 +138,7 @@ kakeya::Profile fit(const Options& o) {
     for (const Window& window : sample) spread.add(window.bytes, window.state, static_cast<std::int32_t>(o.skip));
     std::optional<Sensitivities> sensitivities;
     if (!o.sensitivities.empty()) sensitivities = Sensitivities::read(o.sensitivities);
-    const TensorGains gains(spread, sensitivities, o.key_factor);
+    const TensorGains gains(spread, sensitivities, o.key_factor, o.range);
 
     std::vector<Heads> sizes;
     std::vector<RopeRule> rules;

@@ -7,8 +7,9 @@
 // the untouched state. Beside them llama.cpp's own quantised types, applied to the state and as a live cache, an identity
 // control (which must change nothing at all) and a noise control, the least that any change does.
 //
-// Prints a table per domain and one over all passages, with 95 % intervals, and writes a line of JSON per passage and setting as
-// they come, and in the end per line of the tables. Exits with 1 if the identity control is not exactly 0.
+// Prints a table for the texts that are like those of the profile ("in"), one for those that are not ("off", the domains
+// given with --off), and one per domain, with 95 % intervals. Writes a line of JSON per passage and setting as they come, and in
+// the end per line of the tables. Exits with 1 if the identity control is not exactly 0.
 
 #include "../fingerprint.hpp"
 #include "results.hpp"
@@ -19,15 +20,16 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <fstream>
+#include <map>
 #include <memory>
-#include <set>
 
 namespace {
 
 struct Options {
     std::string model, texts, json, name = "model";
-    std::vector<std::string> profiles;
+    std::vector<std::string> profiles, off;
     std::vector<float> steps = {0.3F, 0.5F, 0.7F, 0.9F}, bits;
     std::size_t prefill = 1024, scored = 256, per_text = 1, per_domain = 0, threads = 2;
     bool live = true;
@@ -41,6 +43,7 @@ Options parse(int argc, char** argv, CLI::App& app) {
     app.add_option("--name", o.name, "name of the model in the results");
     app.add_option("--json", o.json, "file to which results are appended, one JSON object a line");
     app.add_option("--profile", o.profiles, "profiles to judge")->check(CLI::ExistingFile);
+    app.add_option("--off", o.off, "domains whose kind of text no profile was fitted to");
     app.add_option("--steps", o.steps, "steps to judge the profiles at")->capture_default_str();
     app.add_option("--bits", o.bits, "fixed rates to judge the profiles at");
     app.add_option("--prefill", o.prefill, "tokens that are compressed")->capture_default_str();
@@ -147,12 +150,18 @@ void run(std::size_t index, const Passage& passage, const Options& o, Worker& wo
 }
 
 // Tables on the standard output, their lines to `json`; whether the identity control is exactly 0.
-bool report(const Results& results, std::ofstream& json) {
-    std::set<std::string> domains{""};
-    for (const Result& result : results.of(0)) domains.insert(result.domain);
-    for (const std::string& domain : domains) {
-        if (domain.empty() || domains.size() > 2) results.print_table(domain);
-        for (std::size_t s = 0; s < results.size() && json.is_open(); ++s) json << results.summary(s, domain) << '\n';
+bool report(const Results& results, const Options& o, std::ofstream& json) {
+    std::map<std::string, Group> groups;
+    for (const Result& result : results.of(0)) {
+        const bool off = std::find(o.off.begin(), o.off.end(), result.domain) != o.off.end();
+        for (const std::string& name : {std::string(off ? "off" : "in"), result.domain}) {
+            groups[name].name = name;
+            groups[name].domains.insert(result.domain);
+        }
+    }
+    for (const auto& [name, group] : groups) {
+        results.print_table(group);
+        for (std::size_t s = 0; s < results.size() && json.is_open(); ++s) json << results.summary(s, group) << '\n';
     }
     bool exact = true;
     for (const Result& result : results.of(0)) exact = exact && result.mean_kld == 0;
@@ -213,7 +222,7 @@ bool judge(const Options& o) {
         std::fprintf(stderr, "passage %zu of %zu, %s/%s: %.1f s\n", ++done, list.size(), list[i].domain.c_str(),
                      list[i].name.c_str(), time.seconds());
     });
-    return report(results, json);
+    return report(results, o, json);
 }
 
 }  // namespace

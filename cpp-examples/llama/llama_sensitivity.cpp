@@ -1,16 +1,19 @@
 // How much each tensor of the cache matters to the model's predictions.
 //
-//   llama_sensitivity MODEL.gguf TEXTS OUT.json
+//   llama_sensitivity MODEL.gguf TEXTS OUT.json [--profile FILE.kkp --at-step 0.7]
 //
-// Adds Gaussian noise to one layer's K, or V, at a time, and compares the predictions after it with those after the untouched
-// state. The sensitivity of a tensor is the divergence that noise adds beyond the engine's floor, per unit of relative
-// variance. Noise starts at `--noise` times the variance of the tensor and grows fourfold until the excess over the floor is
-// `--clear` times its standard error, or the noise four times the variance: a sensitivity that is still not clear is at most that
-// standard error, and is given as it.
+// Disturbs one layer's K, or V, at a time, and compares the predictions after it with those after the untouched state. The
+// sensitivity of a tensor is the divergence that this adds beyond the engine's floor, per unit of relative variance.
+//
+// With a profile, the disturbance is what its codecs do to the tensor at a step: an error of a codec is not like noise, it
+// leaves the same directions out of one row after the other. Without, it is independent Gaussian noise, from `--noise` times the
+// variance of the tensor on. It grows fourfold in energy until the excess over the floor is `--clear` times its
+// standard error, or `--rounds` times: a sensitivity that is still not clear is at most that standard error, and is given as it.
 //
 // TEXTS are texts to calibrate with, none that will be scored. The file is what llama_profile takes with --sensitivities.
 
 #include "predictions.hpp"
+#include "streams.hpp"
 #include "statistics.hpp"
 #include "tensors.hpp"
 #include "texts.hpp"
@@ -24,9 +27,11 @@
 namespace {
 
 struct Options {
-    std::string model, texts, out;
+    std::string model, texts, out, profile;
     std::size_t prefill = 1024, scored = 128, windows = 8, skip = 4, threads = 2;
-    double noise = 0.1, clear = 4, most = 4;
+    int rounds = 3;
+    float at_step = 0.7F;
+    double noise = 0.1, clear = 4;
 };
 
 Options parse(int argc, char** argv, CLI::App& app) {
@@ -39,7 +44,9 @@ Options parse(int argc, char** argv, CLI::App& app) {
     app.add_option("--scored", o.scored, "tokens that are predicted")->capture_default_str();
     app.add_option("--skip", o.skip, "first positions that get no noise: attention sinks, which profiles keep raw")->capture_default_str();
     app.add_option("--noise", o.noise, "relative variance of the noise to begin with")->capture_default_str();
-    app.add_option("--most", o.most, "relative variance of the noise to end with")->capture_default_str();
+    app.add_option("--rounds", o.rounds, "strengths to try, at most")->capture_default_str();
+    app.add_option("--profile", o.profile, "a profile whose codecs disturb")->check(CLI::ExistingFile);
+    app.add_option("--at-step", o.at_step, "step of these codecs")->capture_default_str();
     app.add_option("--clear", o.clear, "standard errors that count as clear")->capture_default_str();
     app.add_option("--threads", o.threads, "windows at a time, one thread each")->capture_default_str();
     app.parse(argc, argv);
@@ -50,6 +57,8 @@ Options parse(int argc, char** argv, CLI::App& app) {
 struct Window {
     const Passage* passage = nullptr;
     Bytes state;
+    // After a codec; empty without a profile.
+    Bytes decoded;
     kakeya::llama::State where;
     Predictions reference;
     // Divergence by noise of 1e-6 of the variance in every tensor: the least that any change does.
@@ -62,7 +71,7 @@ double divergence(Context& context, const Window& window, const Bytes& state, co
     return mean_of(compare(window.reference, context.logits(scored, o.scored, o.prefill), scored + 1, 1).kld).mean;
 }
 
-void read(Context& context, Window& window, const Options& o) {
+void read(Context& context, Window& window, const Options& o, const Transform& codec) {
     const llama_token* tokens = window.passage->tokens.data();
     context.prefill(tokens, o.prefill);
     window.state = context.state();
@@ -73,28 +82,47 @@ void read(Context& context, Window& window, const Options& o) {
     Bytes changed = window.state;
     add_noise(1e-6, 1)(changed, window.where);
     window.floor = divergence(context, window, changed, o);
+    if (!codec) return;
+    window.decoded = window.state;
+    codec(window.decoded, window.where);
 }
 
-// Noise in one tensor, but for its first positions.
-Bytes with_noise(const Window& window, TensorName which, double ratio, std::size_t skip) {
-    Bytes changed = window.state;
+// What is done to one tensor: a state, and the energy that was added, relative to the variance of the tensor.
+struct Disturbed {
+    Bytes state;
+    double relative = 0;
+};
+
+// Noise in one tensor, but for its first positions: `strength` times its variance, or as many times the error of the codec in energy.
+Disturbed disturb_one(const Window& window, TensorName which, double strength, std::size_t skip) {
+    Disturbed made{window.state, 0};
     each_named(window.where, [&](TensorName name, std::size_t, const kakeya::llama::Stream& stream,
                                  const kakeya::llama::Tensor& tensor) {
         if (name != which) return;
-        std::vector<float> rows = load(changed, tensor), some;
-        const auto each_row = [&](auto&& work) {
-            for (std::size_t cell = 0; cell < tensor.cells; ++cell) {
-                if (stream.positions[cell] >= static_cast<std::int32_t>(skip)) work(rows.begin() + static_cast<std::ptrdiff_t>(cell * tensor.width));
-            }
-        };
-        const auto width = static_cast<std::ptrdiff_t>(tensor.width);
-        each_row([&](auto row) { some.insert(some.end(), row, row + width); });
-        disturb(some, ratio, 100 + 2 * name.first + (name.second ? 1 : 0));
-        auto from = some.begin();
-        each_row([&](auto row) { std::copy(from, from + width, row), from += width; });
-        store(rows, changed, tensor);
+        std::vector<float> rows = load(window.state, tensor), some, errors;
+        const std::vector<float> decoded = window.decoded.empty() ? rows : load(window.decoded, tensor);
+        std::vector<std::size_t> places;
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            if (stream.positions[i / tensor.width] < static_cast<std::int32_t>(skip)) continue;
+            places.push_back(i), some.push_back(rows[i]), errors.push_back(decoded[i] - rows[i]);
+        }
+        const double variance = variance_of(some);
+        if (window.decoded.empty()) {
+            std::vector<float> noisy = some;
+            disturb(noisy, strength, 100 + 2 * name.first + (name.second ? 1 : 0));
+            for (std::size_t i = 0; i < some.size(); ++i) errors[i] = noisy[i] - some[i];
+        } else {
+            const auto factor = static_cast<float>(std::sqrt(strength));
+            for (float& error : errors) error *= factor;
+        }
+        for (std::size_t i = 0; i < places.size(); ++i) {
+            rows[places[i]] += errors[i];
+            made.relative += static_cast<double>(errors[i]) * static_cast<double>(errors[i]);
+        }
+        made.relative /= variance * static_cast<double>(some.size());
+        store(rows, made.state, tensor);
     });
-    return changed;
+    return made;
 }
 
 nlohmann::ordered_json measure(const Options& o) {
@@ -108,9 +136,15 @@ nlohmann::ordered_json measure(const Options& o) {
     const std::vector<Passage> all = passages(model, read_texts(o.texts), o.prefill + o.scored + 1, 1);
     std::vector<Window> windows(std::min(o.windows, all.size()));
     if (windows.size() < 2) throw std::runtime_error("less than two texts are long enough");
+    Transform codec;
+    if (!o.profile.empty()) {
+        const auto options = kakeya::CodecOptions().step(o.at_step);
+        const auto profile = read_profile(o.profile);
+        codec = through(std::make_shared<kakeya::llama::Coder>(kakeya::llama::Coder::create(profile, options).value()));
+    }
     in_parallel(windows.size(), contexts.size(), [&](std::size_t i, std::size_t w) {
         windows[i].passage = &all[i * all.size() / windows.size()];
-        read(*contexts[w], windows[i], o);
+        read(*contexts[w], windows[i], o, codec);
     });
 
     std::vector<TensorName> names;
@@ -120,15 +154,18 @@ nlohmann::ordered_json measure(const Options& o) {
     std::vector<double> floors;
     for (const Window& window : windows) floors.push_back(window.floor);
     for (std::size_t t = 0; t < names.size(); ++t) {
-        for (double noise = o.noise;; noise *= 4) {
-            std::vector<double> excess(windows.size());
+        double strength = codec ? 1 : o.noise;
+        for (int round = 1;; ++round, strength *= 4) {
+            std::vector<double> excess(windows.size()), relative(windows.size());
             in_parallel(windows.size(), contexts.size(), [&](std::size_t i, std::size_t w) {
-                const Bytes changed = with_noise(windows[i], names[t], noise, o.skip);
-                excess[i] = divergence(*contexts[w], windows[i], changed, o) - windows[i].floor;
+                const Disturbed changed = disturb_one(windows[i], names[t], strength, o.skip);
+                excess[i] = divergence(*contexts[w], windows[i], changed.state, o) - windows[i].floor;
+                relative[i] = changed.relative;
             });
+            const double noise = mean_of(relative).mean;
             const Mean mean = mean_of(excess);
             const double error = mean.half / student(excess.size() - 1);
-            if (mean.mean < o.clear * error && 4 * noise <= o.most) continue;
+            if (mean.mean < o.clear * error && round < o.rounds) continue;
             const double s = std::max(mean.mean, error) / noise;
             const char* part = names[t].second ? "v" : "k";
             tensors.push_back({{"layer", names[t].first}, {"part", part}, {"noise", noise}, {"kld_excess", mean.mean},

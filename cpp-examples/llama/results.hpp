@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstdio>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,6 +44,12 @@ inline Result result_of(const std::string& domain, const std::string& passage, d
     return made;
 }
 
+// Domains that are judged together.
+struct Group {
+    std::string name;
+    std::set<std::string> domains;
+};
+
 // All results of a run over the same passages, in the same order for every setting. Threads may put different ones at once.
 class Results {
 public:
@@ -72,12 +79,12 @@ public:
     const std::vector<Result>& of(std::size_t setting) const { return results_[setting]; }
     std::size_t size() const { return settings_.size(); }
 
-    // Over the passages of one domain, or of all where `domain` is empty.
-    nlohmann::ordered_json summary(std::size_t setting, const std::string& domain) const {
+    // The mean over the passages of some domains.
+    nlohmann::ordered_json summary(std::size_t setting, const Group& group) const {
         std::vector<double> bpv, kld, excess, all, top1, loss;
         for (std::size_t i = 0; i < results_[setting].size(); ++i) {
             const Result& result = results_[setting][i];
-            if (!domain.empty() && result.domain != domain) continue;
+            if (group.domains.count(result.domain) == 0) continue;
             bpv.push_back(result.bpv);
             kld.push_back(result.mean_kld);
             if (floor_ < size()) excess.push_back(result.mean_kld - results_[floor_][i].mean_kld);
@@ -86,7 +93,7 @@ public:
             loss.push_back(result.loss);
         }
         nlohmann::ordered_json json = head(setting);
-        json["domain"] = domain.empty() ? "all" : domain;
+        json["texts"] = group.name;
         const double mean_bpv = mean_of(bpv).mean;
         if (std::isfinite(mean_bpv)) json["bpv"] = rounded(mean_bpv);
         const Mean mean = mean_of(kld);
@@ -104,12 +111,12 @@ public:
         return json;
     }
 
-    void print_table(const std::string& domain) const {
-        std::printf("\n%s, %s\n", model_.c_str(), domain.empty() ? "all passages" : domain.c_str());
+    void print_table(const Group& group) const {
+        std::printf("\n%s, texts: %s\n", model_.c_str(), group.name.c_str());
         std::printf("%-10s %-22s %-8s %-6s %6s %9s %9s %9s %9s %7s %8s\n", "codec", "setting", "rows", "on", "bpv", "KLD",
                     "+-", "excess", "99 %", "top-1", "dPPL");
         for (std::size_t s = 0; s < size(); ++s) {
-            const nlohmann::ordered_json json = summary(s, domain);
+            const nlohmann::ordered_json json = summary(s, group);
             const auto number = [&](const char* key) { return json.value(key, std::nan("")); };
             std::printf("%-10s %-22s %-8s %-6s %6.3f %9.5f %9.5f %9.5f %9.4f %6.2f%% %+7.2f%%\n", settings_[s].codec.c_str(),
                         settings_[s].setting.c_str(), settings_[s].rows.c_str(), settings_[s].applied.c_str(),

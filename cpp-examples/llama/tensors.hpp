@@ -105,22 +105,28 @@ private:
 class TensorGains {
 public:
     // 1 / deviation, times sqrt(s / stored values) where sensitivities are known, times `key_factor` for keys. Scaled so
-    // that the geometric mean over all values, but for the key factor, is 1 / deviation: a step then is a relative one.
-    TensorGains(const Spread& spread, const std::optional<Sensitivities>& sensitivities, double key_factor) {
-        double logs = 0, values = 0;
+    // that the geometric mean over all values, but for the key factor, is 1 / deviation: a step then is a relative one. Sensitivities
+    // move a gain by at most `range` either way: they are those to independent noise, and what a codec leaves out of a
+    // row it leaves out of its neighbours too.
+    TensorGains(const Spread& spread, const std::optional<Sensitivities>& sensitivities, double key_factor, double range) {
+        std::map<TensorName, double> logs;
         for (TensorName name : spread.names()) {
-            double g = 1;
-            if (sensitivities) {
-                const std::optional<double> s = sensitivities->of(name);
-                if (!s) throw std::runtime_error("the sensitivities lack a tensor of this model");
-                g = std::sqrt(*s / spread.stored(name));
-            }
-            logs += std::log(g) * spread.stored(name);
-            values += spread.stored(name);
-            gains_[name] = g;
+            logs[name] = 0;
+            if (!sensitivities) continue;
+            const std::optional<double> s = sensitivities->of(name);
+            if (!s) throw std::runtime_error("the sensitivities lack a tensor of this model");
+            logs[name] = std::log(*s / spread.stored(name)) / 2;
         }
-        for (auto& [name, g] : gains_) {
-            g *= std::exp(-logs / values) / spread.deviation(name) * (name.second ? 1 : key_factor);
+        const auto mean = [&] {
+            double sum = 0, values = 0;
+            for (const auto& [name, log] : logs) sum += log * spread.stored(name), values += spread.stored(name);
+            return sum / values;
+        };
+        const double middle = mean(), most = std::log(range);
+        for (auto& [name, log] : logs) log = std::clamp(log - middle, -most, most);
+        const double shift = mean();
+        for (const auto& [name, log] : logs) {
+            gains_[name] = std::exp(log - shift) / spread.deviation(name) * (name.second ? 1 : key_factor);
         }
     }
     float of(std::uint32_t layer, bool is_value) const { return static_cast<float>(gains_.at({layer, is_value})); }

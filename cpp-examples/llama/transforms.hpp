@@ -69,13 +69,16 @@ void each_rows(Bytes& state, const kakeya::llama::State& where, Work&& work) {
     });
 }
 
-// Adds Gaussian noise of `ratio` times the variance of some values.
-inline void disturb(std::vector<float>& values, double ratio, std::uint32_t seed) {
+inline double variance_of(const std::vector<float>& values) {
     double sum = 0, squares = 0;
     for (float x : values) sum += static_cast<double>(x), squares += static_cast<double>(x) * static_cast<double>(x);
     const auto n = static_cast<double>(values.size());
-    const double variance = std::max(squares / n - (sum / n) * (sum / n), 0.0);
-    const auto deviation = static_cast<float>(std::sqrt(variance * ratio));
+    return std::max(squares / n - (sum / n) * (sum / n), 0.0);
+}
+
+// Adds Gaussian noise of `ratio` times the variance of some values.
+inline void disturb(std::vector<float>& values, double ratio, std::uint32_t seed) {
+    const auto deviation = static_cast<float>(std::sqrt(variance_of(values) * ratio));
     const std::vector<float> noise = gaussian_like(values.size(), seed);
     for (std::size_t i = 0; i < values.size(); ++i) values[i] += deviation * noise[i];
 }

@@ -9,12 +9,14 @@
 //! stream         one stream of a set: fits, blocks, errors; measure: all of them, in parallel
 //! theory, bound  what is computed in place of measured; stats: means, intervals, curves
 //! results, compare       measurements to records; record: JSON lines
+//! engine                 what llama_quality measured: its tables and its picture
 //! report, plot           records to tables and to the picture
 //! ```
 
 mod bound;
 mod coder;
 mod compare;
+mod engine;
 mod gauss;
 mod kv;
 mod measure;
@@ -54,6 +56,9 @@ struct Cli {
     /// A folder with more KV rows, NAME-train.safetensors and NAME-test.safetensors (repeatable)
     #[arg(long, value_name = "FOLDER")]
     kv: Vec<PathBuf>,
+    /// Take over what llama_quality wrote (repeatable)
+    #[arg(long, value_name = "FILE")]
+    engine: Vec<PathBuf>,
     /// Write JSON lines to this file, or print nothing else with `-`, and leave docs/ alone
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -90,7 +95,10 @@ fn run(cli: &Cli) -> Result<()> {
         sets.extend(kv::sets(&folders)?);
     }
     let records = measure(&sets)?;
-    let lines: Vec<Line> = records.iter().cloned().map(Line::of).collect();
+    let mut lines: Vec<Line> = records.iter().cloned().map(Line::of).collect();
+    for file in &cli.engine {
+        lines.extend(record::load(file)?.into_iter().filter(|line| line.record.passage.is_none()));
+    }
     match cli.json.as_deref() {
         Some(path) if path == Path::new("-") => lines.iter().for_each(|line| println!("{}", line.text)),
         Some(path) => {
@@ -133,12 +141,15 @@ fn document(docs: &Path, lines: Vec<Line>) -> Result<()> {
     let json = docs.join("quality.jsonl");
     let lines = record::merge(record::load(&json)?, lines);
     write(&json, &text(&lines))?;
-    let records: Vec<Record> =
-        lines.into_iter().map(|line| line.record).filter(|record| record.suite != "engine").collect();
+    let (engine, records): (Vec<Record>, Vec<Record>) =
+        lines.into_iter().map(|line| line.record).partition(|record| record.suite == "engine");
     plot::draw(&docs.join("quality.svg"), &records)?;
+    if !engine.is_empty() {
+        engine::draw(&docs.join("engine.svg"), &engine)?;
+    }
     let page = docs.join("QUALITY.md");
     let old = fs::read_to_string(&page).with_context(|| format!("cannot read {}", page.display()))?;
-    write(&page, &report::fill(&old, &records)?)
+    write(&page, &report::fill(&old, &records, &engine)?)
 }
 
 fn text(lines: &[Line]) -> String {

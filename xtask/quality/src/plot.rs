@@ -26,11 +26,11 @@ enum Mark {
 }
 
 // Colours that are told apart with any kind of colour vision (Okabe and Ito).
-const BLUE: RGBColor = RGBColor(0, 114, 178);
-const SKY: RGBColor = RGBColor(86, 180, 233);
-const GREEN: RGBColor = RGBColor(0, 158, 115);
-const ORANGE: RGBColor = RGBColor(230, 159, 0);
-const VERMILION: RGBColor = RGBColor(213, 94, 0);
+pub const BLUE: RGBColor = RGBColor(0, 114, 178);
+pub const SKY: RGBColor = RGBColor(86, 180, 233);
+pub const GREEN: RGBColor = RGBColor(0, 158, 115);
+pub const ORANGE: RGBColor = RGBColor(230, 159, 0);
+pub const VERMILION: RGBColor = RGBColor(213, 94, 0);
 const PURPLE: RGBColor = RGBColor(204, 121, 167);
 const YELLOW: RGBColor = RGBColor(200, 180, 20);
 const GREY: RGBColor = RGBColor(140, 140, 140);
@@ -170,7 +170,7 @@ fn points(style: &Style, records: &[&Record]) -> Vec<(f64, f64)> {
 }
 
 /// A setting without its rate: what [`crate::series::Series::family`] is called.
-fn family(setting: &str) -> String {
+pub fn family(setting: &str) -> String {
     let name = |part: &'_ str| match part.split_once('=') {
         Some((rate @ ("bits" | "step"), _)) => rate.to_owned(),
         _ => part.to_owned(),

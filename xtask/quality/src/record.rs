@@ -41,6 +41,28 @@ pub struct Record {
     /// Tokens that share the skeletons.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<usize>,
+    /// Of suite `engine`: what was changed, "state" or "live", and which texts were scored, "in", "off" or a domain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub applied: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub texts: Option<String>,
+    /// Mean divergence of the predictions, what of it is above the noise control, and its 99th percentile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kld: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kld_excess: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kld_excess_ci95: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kld_p99: Option<f64>,
+    /// Share of tokens with the same likeliest prediction; relative change of the perplexity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top1: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dppl: Option<f64>,
+    /// Of one passage, not of a group of texts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passage: Option<String>,
 }
 
 impl Record {

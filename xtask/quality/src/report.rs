@@ -1,13 +1,14 @@
 //! Tables, for the terminal and for `docs/QUALITY.md`: Markdown both.
 //!
 //! In the document a table stands between a line `<!-- table: NAME -->` and a line `<!-- end -->`; names are
-//! `points SET`, `comparison SET` and `skeletons`.
+//! `points SET`, `comparison SET`, `skeletons`, `engine SET` and `crossings`.
 
 use std::ops::Range;
 
 use anyhow::{Context, Result, bail};
 use comfy_table::{CellAlignment, Table, presets};
 
+use crate::engine;
 use crate::record::Record;
 use crate::series::SERIES;
 use crate::theory;
@@ -31,7 +32,7 @@ pub fn print(records: &[Record]) {
 ///
 /// # Errors
 /// When a table has no end or a name that does not exist.
-pub fn fill(text: &str, records: &[Record]) -> Result<String> {
+pub fn fill(text: &str, records: &[Record], engine: &[Record]) -> Result<String> {
     let mut filled = String::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
@@ -44,6 +45,8 @@ pub fn fill(text: &str, records: &[Record]) -> Result<String> {
             ("points", set) => points(records, set, DOCUMENTED),
             ("comparison", set) => comparison(records, set),
             ("skeletons", "") => skeletons(records),
+            ("engine", set) => engine::points(engine, set),
+            ("crossings", "") => engine::crossings(engine),
             _ => bail!("no table is called {name}"),
         };
         let end = lines.by_ref().find(|line| *line == "<!-- end -->");
@@ -179,7 +182,7 @@ fn skeletons(records: &[Record]) -> Table {
 }
 
 /// A table without the columns that are empty, numbers from column `right` on.
-fn table<T: ToString>(header: &[T], rows: Vec<Vec<String>>, right: usize) -> Table {
+pub fn table<T: ToString>(header: &[T], rows: Vec<Vec<String>>, right: usize) -> Table {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
     let kept: Vec<usize> =
@@ -195,7 +198,7 @@ fn table<T: ToString>(header: &[T], rows: Vec<Vec<String>>, right: usize) -> Tab
 }
 
 /// Three significant digits; small numbers have an exponent.
-fn small(x: f64) -> String {
+pub fn small(x: f64) -> String {
     if !(1e-3..1e3).contains(&x) {
         return format!("{x:.2e}");
     }
@@ -232,8 +235,8 @@ mod tests {
     #[test]
     fn tables_stand_between_their_marks() {
         let text = "a\n<!-- table: points iid-4 -->\nold\n<!-- end -->\nb\n<!-- table: comparison iid-4 -->\n<!-- end -->\n";
-        let filled = fill(text, &records()).unwrap();
-        assert_eq!(fill(&filled, &records()).unwrap(), filled);
+        let filled = fill(text, &records(), &[]).unwrap();
+        assert_eq!(fill(&filled, &records(), &[]).unwrap(), filled);
         assert!(filled.starts_with("a\n<!-- table: points iid-4 -->\n| codec"), "{filled}");
         assert!(filled.contains("\n<!-- end -->\nb\n") && !filled.contains("old"), "{filled}");
         assert!(filled.contains(" 1.80 (0.90 ± 0.01) |"), "{filled}");
@@ -246,8 +249,8 @@ mod tests {
 
     #[test]
     fn marks_that_are_wrong_are_refused() {
-        assert!(fill("<!-- table: points x -->\n", &[]).is_err());
-        assert!(fill("<!-- table: other -->\n<!-- end -->\n", &[]).is_err());
+        assert!(fill("<!-- table: points x -->\n", &[], &[]).is_err());
+        assert!(fill("<!-- table: other -->\n<!-- end -->\n", &[], &[]).is_err());
     }
 
     #[test]
