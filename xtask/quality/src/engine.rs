@@ -22,9 +22,12 @@ pub fn points(records: &[Record], set: &str) -> Table {
         let off = of("off").find(|o| key(o) == key(r));
         let number = |x: Option<f64>| x.map_or(String::new(), small);
         let plus_minus = |x: Option<f64>, half: Option<f64>| {
-            x.map_or(String::new(), |x| format!("{x:.4}{}", half.map_or(String::new(), |h| format!(" ± {h:.4}"))))
+            x.map_or(String::new(), |x| {
+                format!("{x:.4}{}", half.map_or(String::new(), |h| format!(" ± {h:.4}")))
+            })
         };
-        let percent = |x: Option<f64>, digits: usize| x.map_or(String::new(), |x| format!("{:.digits$} %", 100.0 * x));
+        let percent =
+            |x: Option<f64>, digits: usize| x.map_or(String::new(), |x| format!("{:.digits$} %", 100.0 * x));
         let bpv = |r: &Record| r.bpv.map_or(String::new(), |bpv| format!("{bpv:.2}"));
         vec![
             r.codec.clone(),
@@ -42,7 +45,18 @@ pub fn points(records: &[Record], set: &str) -> Table {
         ]
     });
     let header = [
-        "codec", "rows", "setting", "on", "bpv", "KLD", "above noise", "99 % KLD", "top-1", "ΔPPL", "off: bpv", "off: KLD",
+        "codec",
+        "rows",
+        "setting",
+        "on",
+        "bpv",
+        "KLD",
+        "above noise",
+        "99 % KLD",
+        "top-1",
+        "ΔPPL",
+        "off: bpv",
+        "off: KLD",
     ];
     table(&header, rows.collect(), 4)
 }
@@ -59,7 +73,11 @@ pub fn crossings(records: &[Record]) -> Table {
             };
             let rival = |texts: &str| {
                 let on_state = |r: &&Record| r.codec == RIVAL && r.applied.as_deref() == Some("state");
-                records.iter().filter(on_state).find(|r| r.set == set && texts_are(r, texts)).and_then(|r| r.kld)
+                records
+                    .iter()
+                    .filter(on_state)
+                    .find(|r| r.set == set && texts_are(r, texts))
+                    .and_then(|r| r.kld)
             };
             rows.push(vec![
                 set.to_owned(),
@@ -121,9 +139,14 @@ fn panel(
         let points = curve(records, (set, &codec, &cut, &family), texts, |r| r.kld);
         let name = format!("{codec} {family}, {}", if cut.is_empty() { "a tensor" } else { &cut });
         let sample = move |at: (i32, i32)| {
-            EmptyElement::at(at) + PathElement::new([(0, 0), (24, 0)], colour.stroke_width(2)) + Circle::new((12, 0), 4, colour.filled())
+            EmptyElement::at(at)
+                + PathElement::new([(0, 0), (24, 0)], colour.stroke_width(2))
+                + Circle::new((12, 0), 4, colour.filled())
         };
-        chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?.label(name).legend(sample);
+        chart
+            .draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?
+            .label(name)
+            .legend(sample);
         chart.draw_series(points.iter().map(|&at| Circle::new(at, 4, colour.filled())))?;
     }
     for (codec, label) in [("q8_0", "q8_0"), ("q4_0", "q4_0"), (RIVAL, "rotated q4_0")] {
@@ -131,12 +154,16 @@ fn panel(
         for r in found {
             let (Some(bpv), Some(kld)) = (r.bpv, r.kld) else { continue };
             let text = format!("{label}, {}", r.applied.as_deref().unwrap_or(""));
-            let mark = EmptyElement::at((bpv, kld)) + TriangleMarker::new((0, 0), 6, BLACK.filled())
+            let mark = EmptyElement::at((bpv, kld))
+                + TriangleMarker::new((0, 0), 6, BLACK.filled())
                 + Text::new(text, (8, -6), ("sans-serif", 13));
             chart.draw_series([mark])?;
         }
     }
-    let floor = records.iter().find(|r| r.set == set && r.codec == "noise" && texts_are(r, texts)).and_then(|r| r.kld);
+    let floor = records
+        .iter()
+        .find(|r| r.set == set && r.codec == "noise" && texts_are(r, texts))
+        .and_then(|r| r.kld);
     if let Some(floor) = floor {
         let grey = RGBColor(140, 140, 140);
         let line = chart.draw_series(LineSeries::new([(0.0, floor), (9.0, floor)], grey.stroke_width(1)))?;
