@@ -23,7 +23,8 @@ namespace {
 struct Options {
     std::string model, texts, out, sensitivities, rows = "layers";
     std::size_t window = 1024, per_text = 3, join = 3, sinks = 1, skip = 4, workers = 2, samples = 6;
-    double key_factor = 1.5, range = 4;
+    std::uint32_t effort = 1, centres = 256;
+    double key_factor = 1, range = 8;
     float step = 0.5F;
 };
 
@@ -42,6 +43,8 @@ Options parse(int argc, char** argv, CLI::App& app) {
     app.add_option("--skip", o.skip, "first positions that are left out of the fit")->capture_default_str();
     app.add_option("--key-factor", o.key_factor, "factor on the gain of keys")->capture_default_str();
     app.add_option("--range", o.range, "largest factor by which sensitivities move a gain, either way")->capture_default_str();
+    app.add_option("--effort", o.effort, "effort of the encoder: 0 or 1")->capture_default_str();
+    app.add_option("--centres", o.centres, "K-means centres to try")->capture_default_str();
     app.add_option("--step", o.step, "step of the profile unless one is asked for")->capture_default_str();
     app.add_option("--threads", o.workers, "threads")->capture_default_str();
     app.parse(argc, argv);
@@ -153,7 +156,8 @@ kakeya::Profile fit(const Options& o) {
     const std::vector<PlannedStream> streams =
         plan(sample[0].state, sizes, o.rows == "head", o.rows == "layers" ? o.join : 1);
     const kakeya::Params params =
-        kakeya::Params().preset(kakeya::Preset::rdo).step(o.step).max_protected(o.sinks).nan_policy(kakeya::NanPolicy::raw);
+        kakeya::Params().preset(kakeya::Preset::rdo).step(o.step).effort(o.effort).kmeans(o.centres)
+            .max_protected(o.sinks).nan_policy(kakeya::NanPolicy::raw);
     std::vector<kakeya::Fitter> fitters;
     for (const PlannedStream& stream : streams) {
         fitters.push_back(kakeya::Fitter::create(params, layout_of(stream, sizes, rules, gains)).value());

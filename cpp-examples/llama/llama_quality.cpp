@@ -30,9 +30,10 @@ namespace {
 struct Options {
     std::string model, texts, json, name = "model";
     std::vector<std::string> profiles, off;
-    std::vector<float> steps = {0.3F, 0.5F, 0.7F, 0.9F}, bits;
+    std::vector<float> steps = {0.3F, 0.5F, 0.7F, 0.9F}, bits, sessions;
     std::size_t prefill = 1024, scored = 256, per_text = 1, per_domain = 0, threads = 2;
-    bool live = true;
+    bool live = true, baselines = false;
+    std::vector<double> noise = {1e-6};
     std::vector<int> turbo = {4, 3, 2};
 };
 
@@ -46,12 +47,15 @@ Options parse(int argc, char** argv, CLI::App& app) {
     app.add_option("--off", o.off, "domains whose kind of text no profile was fitted to");
     app.add_option("--steps", o.steps, "steps to judge the profiles at")->capture_default_str();
     app.add_option("--bits", o.bits, "fixed rates to judge the profiles at");
+    app.add_option("--sessions", o.sessions, "steps to judge whole sessions at, as llama_session writes them");
     app.add_option("--prefill", o.prefill, "tokens that are compressed")->capture_default_str();
     app.add_option("--scored", o.scored, "tokens that are predicted")->capture_default_str();
     app.add_option("--per-text", o.per_text, "passages of one text, at most")->capture_default_str();
     app.add_option("--per-domain", o.per_domain, "passages of one domain, at most; 0 = no limit")->capture_default_str();
     app.add_option("--turbo", o.turbo, "bits of turbo")->capture_default_str();
     app.add_flag("--live,!--no-live", o.live, "llama.cpp's own types as a live cache");
+    app.add_flag("--baselines", o.baselines, "more live caches: of other types, and without flash attention");
+    app.add_option("--noise", o.noise, "variances of noise in all tensors, relative to theirs; the first is the floor")->capture_default_str();
     app.add_option("--threads", o.threads, "passages at a time, one thread each")->capture_default_str();
     app.parse(argc, argv);
     return o;
@@ -64,12 +68,12 @@ struct OnState {
     bool stores;
 };
 
-struct LiveType {
+struct Live {
     std::size_t setting;
-    ggml_type k, v;
+    ContextOptions options;
 };
 
-// What one thread has: the f16 context and one for each live type.
+// What one thread has: the f16 context and one for each live cache.
 struct Worker {
     std::unique_ptr<Context> context;
     std::vector<std::unique_ptr<Context>> live;
@@ -83,7 +87,8 @@ std::string number(float x) {
 
 void add_profile(const std::string& file, const Options& o, const kakeya::Fingerprint& model, Results& results,
                  std::vector<OnState>& list) {
-    const kakeya::Profile profile = read_profile(file);
+    auto shared = std::make_shared<const kakeya::Profile>(read_profile(file));
+    const kakeya::Profile& profile = *shared;
     if (profile.model().value() != model) throw std::runtime_error(file + " is the profile of another model");
     const std::string rows = rows_name(profile);
     const auto add = [&](const std::string& setting, const kakeya::CodecOptions& options) {
@@ -92,6 +97,10 @@ void add_profile(const std::string& file, const Options& o, const kakeya::Finger
     };
     for (float step : o.steps) add("step=" + number(step), kakeya::CodecOptions().step(step));
     for (float bits : o.bits) add("bits=" + number(bits), kakeya::CodecOptions().bits(bits));
+    for (float step : o.sessions) {
+        const Setting setting{"session", "step=" + number(step), rows, "state"};
+        list.push_back({results.add(setting), through_session(shared, kakeya::CodecOptions().step(step)), true});
+    }
 }
 
 std::vector<OnState> on_state(const Options& o, const std::vector<Heads>& heads, Results& results) {
@@ -100,8 +109,10 @@ std::vector<OnState> on_state(const Options& o, const std::vector<Heads>& heads,
         list.push_back({results.add(std::move(setting)), std::move(transform), stores});
     };
     add({"identity", "", "", "state"}, false, add_noise(0, 0));
-    add({"noise", "variance=1e-6", "", "state"}, false, add_noise(1e-6, 1));
-    results.floor(list.back().setting);
+    for (double variance : o.noise) {
+        add({"noise", "variance=" + number(static_cast<float>(variance)), "", "state"}, false, add_noise(variance, 1));
+        if (list.size() == 2) results.floor(list.back().setting);
+    }
     add({"q8_0", "", "", "state"}, true, quantise(GGML_TYPE_Q8_0, false, heads));
     add({"q4_0", "", "", "state"}, true, quantise(GGML_TYPE_Q4_0, false, heads));
     add({"q4_0_rot", "", "", "state"}, true, quantise(GGML_TYPE_Q4_0, true, heads));
@@ -113,7 +124,7 @@ std::vector<OnState> on_state(const Options& o, const std::vector<Heads>& heads,
 
 // One passage through every setting.
 void run(std::size_t index, const Passage& passage, const Options& o, Worker& worker, const std::vector<OnState>& codecs,
-         const std::vector<LiveType>& types, Results& results) {
+         const std::vector<Live>& caches, Results& results) {
     const llama_token* scored = passage.tokens.data() + o.prefill;
     worker.context->prefill(passage.tokens.data(), o.prefill);
     const Bytes state = worker.context->state();
@@ -135,7 +146,7 @@ void run(std::size_t index, const Passage& passage, const Options& o, Worker& wo
         const double bpv = codec.stores ? 8 * bytes / values : std::nan("");
         results.put(codec.setting, index, result_of(passage.domain, passage.name, bpv, comparison, same));
     }
-    for (std::size_t t = 0; t < types.size(); ++t) {
+    for (std::size_t t = 0; t < caches.size(); ++t) {
         Context& cache = *worker.live[t];
         cache.prefill(passage.tokens.data(), o.prefill);
         const Bytes own = cache.state();
@@ -145,7 +156,7 @@ void run(std::size_t index, const Passage& passage, const Options& o, Worker& wo
                 bytes += static_cast<double>(tensor.bytes);
             });
         const Comparison comparison = compare(reference, cache.logits(scored, o.scored, o.prefill), scored + 1, 1);
-        results.put(types[t].setting, index, result_of(passage.domain, passage.name, 8 * bytes / values, comparison, same));
+        results.put(caches[t].setting, index, result_of(passage.domain, passage.name, 8 * bytes / values, comparison, same));
     }
 }
 
@@ -188,25 +199,30 @@ bool judge(const Options& o) {
     std::vector<OnState> codecs = on_state(o, {heads(model, false), heads(model, true)}, results);
     const kakeya::Fingerprint fingerprint = o.profiles.empty() ? kakeya::Fingerprint{} : fingerprint_of_file(o.model);
     for (const std::string& file : o.profiles) add_profile(file, o, fingerprint, results, codecs);
-    std::vector<LiveType> types;
-    if (o.live) {
-        types.push_back({results.add({"q8_0", "", "", "live"}), GGML_TYPE_Q8_0, GGML_TYPE_Q8_0});
-        types.push_back({results.add({"q4_0_rot", "", "", "live"}), GGML_TYPE_Q4_0, GGML_TYPE_Q4_0});
-        types.push_back({results.add({"q8_0+q4_0_rot", "", "", "live"}), GGML_TYPE_Q8_0, GGML_TYPE_Q4_0});
-    }
-
     ContextOptions like;
     like.n_ctx = o.prefill + o.scored;
     like.n_outputs = o.scored;
     like.threads = 1;
+    std::vector<Live> caches;
+    const auto live = [&](const char* name, const char* setting, ggml_type k, ggml_type v, bool flash_attention) {
+        ContextOptions own = like;
+        own.type_k = k, own.type_v = v, own.flash_attention = flash_attention;
+        caches.push_back({results.add({name, setting, "", "live"}), own});
+    };
+    if (o.live) {
+        live("q8_0", "", GGML_TYPE_Q8_0, GGML_TYPE_Q8_0, true);
+        live("q4_0_rot", "", GGML_TYPE_Q4_0, GGML_TYPE_Q4_0, true);
+    }
+    if (o.baselines) {
+        live("q8_0+q4_0_rot", "", GGML_TYPE_Q8_0, GGML_TYPE_Q4_0, true);
+        live("f16", "no flash attention", GGML_TYPE_F16, GGML_TYPE_F16, false);
+        live("f32", "", GGML_TYPE_F32, GGML_TYPE_F32, true);
+        live("bf16", "", GGML_TYPE_BF16, GGML_TYPE_BF16, true);
+    }
     std::vector<Worker> workers(std::min(o.threads, list.size()));
     for (Worker& worker : workers) {
         worker.context = std::make_unique<Context>(model, like);
-        for (const LiveType& type : types) {
-            ContextOptions own = like;
-            own.type_k = type.k, own.type_v = type.v;
-            worker.live.push_back(std::make_unique<Context>(model, own));
-        }
+        for (const Live& cache : caches) worker.live.push_back(std::make_unique<Context>(model, cache.options));
     }
 
     std::ofstream json;
@@ -215,7 +231,7 @@ bool judge(const Options& o) {
     std::size_t done = 0;
     in_parallel(list.size(), workers.size(), [&](std::size_t i, std::size_t w) {
         const Stopwatch time;
-        run(i, list[i], o, workers[w], codecs, types, results);
+        run(i, list[i], o, workers[w], codecs, caches, results);
         const std::lock_guard<std::mutex> guard(lock);
         for (std::size_t s = 0; s < results.size() && json.is_open(); ++s) json << results.line(s, results.of(s)[i]) << '\n';
         json.flush();

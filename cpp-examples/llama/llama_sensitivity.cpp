@@ -21,15 +21,19 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <fstream>
+#include <functional>
+#include <iterator>
 #include <memory>
+#include <set>
 
 namespace {
 
 struct Options {
     std::string model, texts, out, profile;
-    std::size_t prefill = 1024, scored = 128, windows = 8, skip = 4, threads = 2;
-    int rounds = 3;
+    std::size_t prefill = 1024, scored = 128, windows = 6, skip = 4, threads = 2;
+    int rounds = 2;
     float at_step = 0.7F;
     double noise = 0.1, clear = 4;
 };
@@ -87,18 +91,22 @@ void read(Context& context, Window& window, const Options& o, const Transform& c
     codec(window.decoded, window.where);
 }
 
-// What is done to one tensor: a state, and the energy that was added, relative to the variance of the tensor.
+// The tensors that are disturbed together.
+using Names = std::set<TensorName>;
+
+// A state after disturbance, and the energy that was added to one of the tensors, relative to its variance.
 struct Disturbed {
     Bytes state;
     double relative = 0;
 };
 
-// Noise in one tensor, but for its first positions: `strength` times its variance, or as many times the error of the codec in energy.
-Disturbed disturb_one(const Window& window, TensorName which, double strength, std::size_t skip) {
+// Disturbs tensors, but for their first positions: by `strength` times their variance, or as many times the error of the codec in
+// energy.
+Disturbed disturb_some(const Window& window, const Names& which, double strength, std::size_t skip) {
     Disturbed made{window.state, 0};
     each_named(window.where, [&](TensorName name, std::size_t, const kakeya::llama::Stream& stream,
                                  const kakeya::llama::Tensor& tensor) {
-        if (name != which) return;
+        if (which.count(name) == 0) return;
         std::vector<float> rows = load(window.state, tensor), some, errors;
         const std::vector<float> decoded = window.decoded.empty() ? rows : load(window.decoded, tensor);
         std::vector<std::size_t> places;
@@ -115,6 +123,7 @@ Disturbed disturb_one(const Window& window, TensorName which, double strength, s
             const auto factor = static_cast<float>(std::sqrt(strength));
             for (float& error : errors) error *= factor;
         }
+        made.relative = 0;
         for (std::size_t i = 0; i < places.size(); ++i) {
             rows[places[i]] += errors[i];
             made.relative += static_cast<double>(errors[i]) * static_cast<double>(errors[i]);
@@ -125,57 +134,107 @@ Disturbed disturb_one(const Window& window, TensorName which, double strength, s
     return made;
 }
 
-nlohmann::ordered_json measure(const Options& o) {
-    const Model model(o.model);
-    ContextOptions like;
-    like.n_ctx = o.prefill + o.scored;
-    like.n_outputs = o.scored;
-    like.threads = 1;
-    std::vector<std::unique_ptr<Context>> contexts;
-    for (std::size_t w = 0; w < o.threads; ++w) contexts.push_back(std::make_unique<Context>(model, like));
-    const std::vector<Passage> all = passages(model, read_texts(o.texts), o.prefill + o.scored + 1, 1);
-    std::vector<Window> windows(std::min(o.windows, all.size()));
-    if (windows.size() < 2) throw std::runtime_error("less than two texts are long enough");
-    Transform codec;
-    if (!o.profile.empty()) {
-        const auto options = kakeya::CodecOptions().step(o.at_step);
-        const auto profile = read_profile(o.profile);
-        codec = through(std::make_shared<kakeya::llama::Coder>(kakeya::llama::Coder::create(profile, options).value()));
+// The windows of a run, and the contexts that read them.
+class Probe {
+public:
+    explicit Probe(const Options& options) : o(options), model_(o.model) {
+        ContextOptions like;
+        like.n_ctx = o.prefill + o.scored;
+        like.n_outputs = o.scored;
+        like.threads = 1;
+        for (std::size_t w = 0; w < o.threads; ++w) contexts_.push_back(std::make_unique<Context>(model_, like));
+        passages_ = passages(model_, read_texts(o.texts), o.prefill + o.scored + 1, 1);
+        windows_.resize(std::min(o.windows, passages_.size()));
+        if (windows_.size() < 2) throw std::runtime_error("less than two texts are long enough");
+        Transform codec;
+        if (!o.profile.empty()) {
+            const auto step = kakeya::CodecOptions().step(o.at_step);
+            codec = through(std::make_shared<kakeya::llama::Coder>(
+                kakeya::llama::Coder::create(read_profile(o.profile), step).value()));
+        }
+        in_parallel(windows_.size(), contexts_.size(), [&](std::size_t i, std::size_t w) {
+            windows_[i].passage = &passages_[i * passages_.size() / windows_.size()];
+            read(*contexts_[w], windows_[i], o, codec);
+        });
     }
-    in_parallel(windows.size(), contexts.size(), [&](std::size_t i, std::size_t w) {
-        windows[i].passage = &all[i * all.size() / windows.size()];
-        read(*contexts[w], windows[i], o, codec);
-    });
 
-    std::vector<TensorName> names;
-    each_named(windows[0].where,
-               [&](TensorName name, std::size_t, const auto&, const auto&) { names.push_back(name); });
-    nlohmann::ordered_json tensors = nlohmann::ordered_json::array();
-    std::vector<double> floors;
-    for (const Window& window : windows) floors.push_back(window.floor);
-    for (std::size_t t = 0; t < names.size(); ++t) {
-        double strength = codec ? 1 : o.noise;
+    [[nodiscard]] std::vector<TensorName> names() const {
+        std::vector<TensorName> list;
+        each_named(windows_[0].where, [&](TensorName name, std::size_t, const auto&, const auto&) { list.push_back(name); });
+        return list;
+    }
+
+    // What disturbing some tensors adds to the divergence beyond the floor, and the energy added.
+    struct Effect {
+        double strength, noise, excess, error;
+    };
+    Effect effect(const Names& which, double strength) {
+        std::vector<double> excess(windows_.size()), relative(windows_.size());
+        in_parallel(windows_.size(), contexts_.size(), [&](std::size_t i, std::size_t w) {
+            const Disturbed changed = disturb_some(windows_[i], which, strength, o.skip);
+            excess[i] = divergence(*contexts_[w], windows_[i], changed.state, o) - windows_[i].floor;
+            relative[i] = changed.relative;
+        });
+        const Mean mean = mean_of(excess);
+        return {strength, mean_of(relative).mean, mean.mean, mean.half / student(excess.size() - 1)};
+    }
+
+    // Of one tensor, at the first strength at which it is clear, or the last.
+    Effect clear_effect(TensorName name) {
+        double strength = o.profile.empty() ? o.noise : 1;
         for (int round = 1;; ++round, strength *= 4) {
-            std::vector<double> excess(windows.size()), relative(windows.size());
-            in_parallel(windows.size(), contexts.size(), [&](std::size_t i, std::size_t w) {
-                const Disturbed changed = disturb_one(windows[i], names[t], strength, o.skip);
-                excess[i] = divergence(*contexts[w], windows[i], changed.state, o) - windows[i].floor;
-                relative[i] = changed.relative;
-            });
-            const double noise = mean_of(relative).mean;
-            const Mean mean = mean_of(excess);
-            const double error = mean.half / student(excess.size() - 1);
-            if (mean.mean < o.clear * error && round < o.rounds) continue;
-            const double s = std::max(mean.mean, error) / noise;
-            const char* part = names[t].second ? "v" : "k";
-            tensors.push_back({{"layer", names[t].first}, {"part", part}, {"noise", noise}, {"kld_excess", mean.mean},
-                               {"standard_error", error}, {"sensitivity", s}});
-            std::fprintf(stderr, "%zu of %zu: layer %u %s, noise %.2g: excess %.5f +- %.5f, sensitivity %.4f\n", t + 1,
-                         names.size(), names[t].first, part, noise, mean.mean, error, s);
-            break;
+            const Effect found = effect({name}, strength);
+            if (found.excess >= o.clear * found.error || round == o.rounds) return found;
         }
     }
-    return {{"windows", windows.size()}, {"floor", mean_of(floors).mean}, {"tensors", tensors}};
+
+    [[nodiscard]] double floor() const {
+        std::vector<double> floors;
+        for (const Window& window : windows_) floors.push_back(window.floor);
+        return mean_of(floors).mean;
+    }
+    [[nodiscard]] std::size_t n_windows() const { return windows_.size(); }
+
+private:
+    const Options o;
+    Model model_;
+    std::vector<std::unique_ptr<Context>> contexts_;
+    std::vector<Passage> passages_;
+    std::vector<Window> windows_;
+};
+
+// Every tensor alone, and tensors together: all, K, V, those of the first and of the last layer.
+nlohmann::ordered_json measure(const Options& o) {
+    Probe probe(o);
+    const std::vector<TensorName> names = probe.names();
+    nlohmann::ordered_json tensors = nlohmann::ordered_json::array(), together = nlohmann::ordered_json::array();
+    for (std::size_t t = 0; t < names.size(); ++t) {
+        const Probe::Effect e = probe.clear_effect(names[t]);
+        const double s = std::max(e.excess, e.error) / e.noise;
+        const char* part = names[t].second ? "v" : "k";
+        tensors.push_back({{"layer", names[t].first}, {"part", part}, {"strength", e.strength}, {"noise", e.noise},
+                           {"kld_excess", e.excess}, {"standard_error", e.error}, {"sensitivity", s}});
+        std::fprintf(stderr, "%zu of %zu: layer %u %s, noise %.2g: excess %.5f +- %.5f, sensitivity %.4f\n", t + 1,
+                     names.size(), names[t].first, part, e.noise, e.excess, e.error, s);
+    }
+    std::uint32_t last = 0;
+    for (TensorName name : names) last = std::max(last, name.first);
+    const std::pair<const char*, std::function<bool(TensorName)>> groups[] = {
+        {"all", [](TensorName) { return true; }},
+        {"k", [](TensorName name) { return !name.second; }},
+        {"v", [](TensorName name) { return name.second; }},
+        {"first layer", [](TensorName name) { return name.first == 0; }},
+        {"last layer", [&](TensorName name) { return name.first == last; }},
+    };
+    for (const auto& [name, is_in] : groups) {
+        Names some;
+        std::copy_if(names.begin(), names.end(), std::inserter(some, some.end()), is_in);
+        const Probe::Effect e = probe.effect(some, o.profile.empty() ? o.noise : 1);
+        together.push_back({{"tensors", name}, {"kld_excess", e.excess}, {"standard_error", e.error}});
+        std::fprintf(stderr, "together, %s: excess %.5f +- %.5f\n", name, e.excess, e.error);
+    }
+    return {{"disturbed_by", o.profile.empty() ? "noise" : "codec"}, {"windows", probe.n_windows()},
+            {"floor", probe.floor()}, {"tensors", tensors}, {"together", together}};
 }
 
 }  // namespace

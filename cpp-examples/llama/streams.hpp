@@ -48,4 +48,13 @@ inline Transform through(std::shared_ptr<const kakeya::llama::Coder> coder) {
     };
 }
 
+// Compresses the whole state and restores it, as llama_session does with files. The bytes are all of the session.
+inline Transform through_session(std::shared_ptr<const kakeya::Profile> profile, const kakeya::CodecOptions& options) {
+    return [profile, options](Bytes& state, const kakeya::llama::State&) {
+        const Bytes session = kakeya::llama::compress(state, *profile, options).value();
+        state = kakeya::llama::restore(session, *profile).value();
+        return static_cast<double>(session.size());
+    };
+}
+
 #endif  // EXAMPLES_LLAMA_STREAMS_HPP

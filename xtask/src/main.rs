@@ -38,15 +38,10 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// The codec judged on a model's predictions, inside llama.cpp
-    Engine {
-        /// The second model as well
-        #[arg(long)]
-        all_models: bool,
-    },
     /// Line coverage of src/; fails below 99 %
     Coverage,
-    /// Rate and distortion of every preset against other codecs and theory; `quality --help` has the options
+    /// Rate and distortion of every preset against other codecs and theory; with `--engine`, on a model's predictions inside
+    /// llama.cpp; `quality --help` has the options
     #[command(disable_help_flag = true)]
     Quality {
         /// Options of xtask/quality
@@ -60,7 +55,6 @@ fn main() -> ExitCode {
         Command::Demo => demo::run(),
         Command::Test => test::run(),
         Command::Header { check } => header::run(check),
-        Command::Engine { all_models } => engine::run(all_models),
         Command::Coverage => coverage::run(),
         Command::Quality { options } => quality::run(&options),
     };

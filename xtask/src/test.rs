@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use crate::engine;
 use crate::shell::{self, cargo, command};
 use crate::tools;
 use crate::workspace::Workspace;
@@ -45,7 +46,8 @@ fn checks(steps: &mut Steps) -> Result<()> {
     let mut numpy = command(tools::python_with_numpy()?, [workspace.root.join("tests/numpy/check.py")]);
     numpy.arg("--library").arg(prefix.join("lib").join(library));
     numpy.arg("--fixture").arg(workspace.root.join(FIXTURE));
-    steps.command("numpy", numpy)
+    steps.command("numpy", numpy)?;
+    steps.step("engine", engine::short)
 }
 
 /// What ran so far, and for how long.

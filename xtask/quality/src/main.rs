@@ -56,7 +56,7 @@ struct Cli {
     /// A folder with more KV rows, NAME-train.safetensors and NAME-test.safetensors (repeatable)
     #[arg(long, value_name = "FOLDER")]
     kv: Vec<PathBuf>,
-    /// Take over what llama_quality wrote (repeatable)
+    /// Take over what llama_quality wrote, FILE; without one, first of all, run it: takes an hour, and fetches models
     #[arg(long, value_name = "FILE")]
     engine: Vec<PathBuf>,
     /// Write JSON lines to this file, or print nothing else with `-`, and leave docs/ alone

