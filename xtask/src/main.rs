@@ -38,6 +38,8 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Fetch and build llama.cpp, and build the programs of cpp-examples/llama with it
+    Llama,
     /// Line coverage of src/; fails below 99 %
     Coverage,
     /// Rate and distortion of every preset against other codecs and theory; with `--engine`, on a model's predictions inside
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Demo => demo::run(),
         Command::Test => test::run(),
         Command::Header { check } => header::run(check),
+        Command::Llama => engine::programs(),
         Command::Coverage => coverage::run(),
         Command::Quality { options } => quality::run(&options),
     };

@@ -20,9 +20,7 @@ pub fn run(options: &[OsString]) -> Result<()> {
     let mut options = options[usize::from(engine)..].to_vec();
     if engine {
         options.extend(["--suite", "none"].map(OsString::from));
-        for file in engine::full()? {
-            options.extend(["--engine".into(), file.into()]);
-        }
+        options.extend(engine::full()?);
     }
     let status =
         cargo(["run", "--quiet", "--release", "--package", "quality", "--"]).args(&options).status()?;

@@ -9,10 +9,11 @@
 //! stream         one stream of a set: fits, blocks, errors; measure: all of them, in parallel
 //! theory, bound  what is computed in place of measured; stats: means, intervals, curves
 //! results, compare       measurements to records; record: JSON lines
-//! engine                 what llama_quality measured: its tables and its picture
+//! engine, attribution    what llama_quality and llama_sensitivity measured: tables and pictures
 //! report, plot           records to tables and to the picture
 //! ```
 
+mod attribution;
 mod bound;
 mod coder;
 mod compare;
@@ -59,6 +60,9 @@ struct Cli {
     /// Take over what llama_quality wrote, FILE; without one, first of all, run it: takes an hour, and fetches models
     #[arg(long, value_name = "FILE")]
     engine: Vec<PathBuf>,
+    /// Take over what llama_sensitivity wrote, MODEL-sensitivities.json (repeatable)
+    #[arg(long, value_name = "FILE")]
+    sensitivities: Vec<PathBuf>,
     /// Write JSON lines to this file, or print nothing else with `-`, and leave docs/ alone
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -98,6 +102,9 @@ fn run(cli: &Cli) -> Result<()> {
     let mut lines: Vec<Line> = records.iter().cloned().map(Line::of).collect();
     for file in &cli.engine {
         lines.extend(record::load(file)?.into_iter().filter(|line| line.record.passage.is_none()));
+    }
+    for file in &cli.sensitivities {
+        lines.extend(attribution::read(file)?.into_iter().map(Line::of));
     }
     match cli.json.as_deref() {
         Some(path) if path == Path::new("-") => lines.iter().for_each(|line| println!("{}", line.text)),
@@ -141,15 +148,22 @@ fn document(docs: &Path, lines: Vec<Line>) -> Result<()> {
     let json = docs.join("quality.jsonl");
     let lines = record::merge(record::load(&json)?, lines);
     write(&json, &text(&lines))?;
+    let all: Vec<Record> = lines.into_iter().map(|line| line.record).collect();
+    let (parts, rest): (Vec<Record>, Vec<Record>) = all.into_iter().partition(attribution::is_about);
     let (engine, records): (Vec<Record>, Vec<Record>) =
-        lines.into_iter().map(|line| line.record).partition(|record| record.suite == "engine");
+        rest.into_iter().partition(|record| record.suite == "engine");
     plot::draw(&docs.join("quality.svg"), &records)?;
     if !engine.is_empty() {
         engine::draw(&docs.join("engine.svg"), &engine)?;
     }
-    let page = docs.join("QUALITY.md");
-    let old = fs::read_to_string(&page).with_context(|| format!("cannot read {}", page.display()))?;
-    write(&page, &report::fill(&old, &records, &engine)?)
+    if !parts.is_empty() {
+        attribution::draw(&docs.join("attribution.svg"), &parts)?;
+    }
+    for page in ["QUALITY.md", "ATTRIBUTION.md"].map(|name| docs.join(name)) {
+        let old = fs::read_to_string(&page).with_context(|| format!("cannot read {}", page.display()))?;
+        write(&page, &report::fill(&old, &records, &engine, &parts)?)?;
+    }
+    Ok(())
 }
 
 fn text(lines: &[Line]) -> String {

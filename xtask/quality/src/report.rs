@@ -1,13 +1,15 @@
 //! Tables, for the terminal and for `docs/QUALITY.md`: Markdown both.
 //!
 //! In the document a table stands between a line `<!-- table: NAME -->` and a line `<!-- end -->`; names are
-//! `points SET`, `comparison SET`, `skeletons`, `engine SET` and `crossings`.
+//! `points SET`, `comparison SET`, `skeletons`, `engine SET`, `crossings`, `layers SET`, `together SET` and
+//! `baselines SET`.
 
 use std::ops::Range;
 
 use anyhow::{Context, Result, bail};
 use comfy_table::{CellAlignment, Table, presets};
 
+use crate::attribution;
 use crate::engine;
 use crate::record::Record;
 use crate::series::SERIES;
@@ -32,7 +34,7 @@ pub fn print(records: &[Record]) {
 ///
 /// # Errors
 /// When a table has no end or a name that does not exist.
-pub fn fill(text: &str, records: &[Record], engine: &[Record]) -> Result<String> {
+pub fn fill(text: &str, records: &[Record], engine: &[Record], parts: &[Record]) -> Result<String> {
     let mut filled = String::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
@@ -47,6 +49,9 @@ pub fn fill(text: &str, records: &[Record], engine: &[Record]) -> Result<String>
             ("skeletons", "") => skeletons(records),
             ("engine", set) => engine::points(engine, set),
             ("crossings", "") => engine::crossings(engine),
+            ("layers", set) => attribution::layers(parts, set),
+            ("together", set) => attribution::together(parts, set),
+            ("baselines", set) => attribution::baselines(parts, set),
             _ => bail!("no table is called {name}"),
         };
         let end = lines.by_ref().find(|line| *line == "<!-- end -->");
@@ -235,8 +240,8 @@ mod tests {
     #[test]
     fn tables_stand_between_their_marks() {
         let text = "a\n<!-- table: points iid-4 -->\nold\n<!-- end -->\nb\n<!-- table: comparison iid-4 -->\n<!-- end -->\n";
-        let filled = fill(text, &records(), &[]).unwrap();
-        assert_eq!(fill(&filled, &records(), &[]).unwrap(), filled);
+        let filled = fill(text, &records(), &[], &[]).unwrap();
+        assert_eq!(fill(&filled, &records(), &[], &[]).unwrap(), filled);
         assert!(filled.starts_with("a\n<!-- table: points iid-4 -->\n| codec"), "{filled}");
         assert!(filled.contains("\n<!-- end -->\nb\n") && !filled.contains("old"), "{filled}");
         assert!(filled.contains(" 1.80 (0.90 ± 0.01) |"), "{filled}");
@@ -249,8 +254,8 @@ mod tests {
 
     #[test]
     fn marks_that_are_wrong_are_refused() {
-        assert!(fill("<!-- table: points x -->\n", &[], &[]).is_err());
-        assert!(fill("<!-- table: other -->\n<!-- end -->\n", &[], &[]).is_err());
+        assert!(fill("<!-- table: points x -->\n", &[], &[], &[]).is_err());
+        assert!(fill("<!-- table: other -->\n<!-- end -->\n", &[], &[], &[]).is_err());
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod llama;
 mod models;
 mod texts;
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +30,8 @@ const STEPS: [&str; 5] = ["0.2", "0.35", "0.5", "0.7", "1"];
 const BITS: [&str; 2] = ["1.6", "2"];
 /// Steps of whole sessions.
 const SESSIONS: [&str; 2] = ["0.35", "0.45"];
+/// Variances of noise in all tensors, relative to theirs.
+const NOISE: [&str; 5] = ["1e-6", "1e-4", "1e-3", "1e-2", "1e-1"];
 /// The domains that no profile was fitted to.
 const OFF: &str = "other-languages";
 
@@ -57,8 +60,8 @@ impl Engine {
         Ok(Self { cache, programs, texts })
     }
 
-    /// Sensitivities of a model's tensors to what a first profile does to them, and the profile that heeds them.
-    fn profile(&self, model: &Model, file: &Path) -> Result<PathBuf> {
+    /// The profile that heeds the sensitivities of a model's tensors to what a first profile does to them; and these.
+    fn profile(&self, model: &Model, file: &Path) -> Result<(PathBuf, PathBuf)> {
         let named = |what: &str| self.programs.join(format!("{}{what}", model.name));
         let (first, sensitivities, profile) =
             (named("-first.kkp"), named("-sensitivities.json"), named(".kkp"));
@@ -71,7 +74,7 @@ impl Engine {
         shell::run(&mut measure)?;
         println!("\n== {}: the profile", model.name);
         shell::run(self.fit(file, &profile).arg("--sensitivities").arg(&sensitivities))?;
-        Ok(profile)
+        Ok((profile, sensitivities))
     }
 
     fn fit(&self, model: &Path, profile: &Path) -> std::process::Command {
@@ -81,36 +84,69 @@ impl Engine {
     }
 
     /// Judges a profile; gives the file with the results.
-    fn judge(&self, model: &Model, file: &Path, profile: &Path, options: &[&str]) -> Result<PathBuf> {
+    fn judge(
+        &self,
+        model: &Model,
+        file: &Path,
+        name: &str,
+        profile: &Path,
+        options: &[&str],
+    ) -> Result<PathBuf> {
         println!("\n== {} on texts that the profile does not know", model.name);
-        let results = self.programs.join(format!("{}.jsonl", model.name));
+        let results = self.programs.join(format!("{name}.jsonl"));
         if results.exists() {
             fs::remove_file(&results).with_context(|| format!("cannot remove {}", results.display()))?;
         }
         let mut judge = command(self.programs.join("llama_quality"), [file]);
-        judge.arg(&self.texts.scored).args(["--name", model.name, "--off", OFF, "--json"]).arg(&results);
+        judge.arg(&self.texts.scored).args(["--name", name, "--off", OFF, "--json"]).arg(&results);
         shell::run(judge.arg("--profile").arg(profile).args(options))?;
         Ok(results)
     }
 }
 
-/// The full run, for the tables of `docs/QUALITY.md`: every text, every setting, all models. Gives the files with the results.
+/// Builds the programs and says where they are.
+///
+/// # Errors
+/// When something cannot be fetched or built.
+pub fn programs() -> Result<()> {
+    let engine = Engine::prepare()?;
+    println!(
+        "\nllama_profile, llama_session, llama_quality and llama_sensitivity are in {}",
+        engine.programs.display()
+    );
+    println!("texts to fit profiles to are in {}", engine.texts.calibration.display());
+    Ok(())
+}
+
+/// The full run, for the tables of `docs/QUALITY.md` and `docs/ATTRIBUTION.md`: all models, every setting, some texts of every
+/// domain. Gives the files with the results, as options of `quality`.
 ///
 /// # Errors
 /// When something cannot be fetched or built, or a program fails.
-pub fn full() -> Result<Vec<PathBuf>> {
+pub fn full() -> Result<Vec<OsString>> {
     let engine = Engine::prepare()?;
     let mut results = Vec::new();
     for model in &models::ALL {
         let file = models::file(&engine.cache, model)?;
-        let profile = engine.profile(model, &file)?;
+        let (profile, sensitivities) = engine.profile(model, &file)?;
         let mut options = vec!["--per-domain", "7", "--turbo", "4", "3", "--sessions"];
         options.extend(SESSIONS);
         options.push("--steps");
         options.extend(STEPS);
         options.push("--bits");
         options.extend(BITS);
-        results.push(engine.judge(model, &file, &profile, &options)?);
+        let judged = engine.judge(model, &file, model.name, &profile, &options)?;
+        // The engine without a codec, and noise in all tensors.
+        let mut options =
+            vec!["--per-domain", "1", "--turbo", "4", "--steps", "0.5", "--baselines", "--noise"];
+        options.extend(NOISE);
+        let baselines =
+            engine.judge(model, &file, &format!("{}-baselines", model.name), &profile, &options)?;
+        for (option, file) in
+            [("--engine", judged), ("--engine", baselines), ("--sensitivities", sensitivities)]
+        {
+            results.extend([option.into(), file.into_os_string()]);
+        }
     }
     Ok(results)
 }
@@ -146,7 +182,7 @@ pub fn short() -> Result<()> {
     let scored = Texts { scored: engine.texts.scored.join("manual"), calibration: PathBuf::new() };
     let engine = Engine { texts: scored, ..engine };
     let options = ["--per-domain", "2", "--no-live", "--turbo", "4", "--steps", "0.3", "--sessions", "0.3"];
-    let results = engine.judge(model, &file, &profile, &options)?;
+    let results = engine.judge(model, &file, "short", &profile, &options)?;
     let text = fs::read_to_string(&results).with_context(|| format!("cannot read {}", results.display()))?;
     let lines: Vec<Line> =
         text.lines().map(serde_json::from_str).collect::<Result<_, _>>().context("the results")?;
