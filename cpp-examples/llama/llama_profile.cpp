@@ -23,7 +23,7 @@ namespace {
 struct Options {
     std::string model, texts, out, sensitivities, rows = "layers";
     std::size_t window = 1024, per_text = 3, join = 3, sinks = 1, skip = 4, workers = 2, samples = 6;
-    std::uint32_t effort = 1, centres = 256;
+    std::uint32_t effort = 0, centres = 256;
     double key_factor = 1, range = 8;
     float step = 0.5F;
 };
@@ -43,7 +43,7 @@ Options parse(int argc, char** argv, CLI::App& app) {
     app.add_option("--skip", o.skip, "first positions that are left out of the fit")->capture_default_str();
     app.add_option("--key-factor", o.key_factor, "factor on the gain of keys")->capture_default_str();
     app.add_option("--range", o.range, "largest factor by which sensitivities move a gain, either way")->capture_default_str();
-    app.add_option("--effort", o.effort, "effort of the encoder: 0 or 1")->capture_default_str();
+    app.add_option("--effort", o.effort, "effort of the encoder: 1 is slower, and some 5 % smaller at the same error")->capture_default_str();
     app.add_option("--centres", o.centres, "K-means centres to try")->capture_default_str();
     app.add_option("--step", o.step, "step of the profile unless one is asked for")->capture_default_str();
     app.add_option("--threads", o.workers, "threads")->capture_default_str();

@@ -26,10 +26,10 @@ use crate::tools;
 use crate::workspace::{Workspace, configure};
 
 /// Steps at which profiles are judged, and fixed rates.
-const STEPS: [&str; 5] = ["0.2", "0.35", "0.5", "0.7", "1"];
-const BITS: [&str; 2] = ["1.6", "2"];
+const STEPS: [&str; 3] = ["0.35", "0.5", "0.7"];
+const BITS: [&str; 1] = ["2"];
 /// Steps of whole sessions.
-const SESSIONS: [&str; 2] = ["0.35", "0.45"];
+const SESSIONS: [&str; 1] = ["0.4"];
 /// Variances of noise in all tensors, relative to theirs.
 const NOISE: [&str; 5] = ["1e-6", "1e-4", "1e-3", "1e-2", "1e-1"];
 /// The domains that no profile was fitted to.
@@ -67,13 +67,15 @@ impl Engine {
             (named("-first.kkp"), named("-sensitivities.json"), named(".kkp"));
         println!("\n== {}: a profile without sensitivities", model.name);
         let mut fit = self.fit(file, &first);
-        shell::run(fit.args(["--per-text", "1", "--effort", "0", "--centres", "16"]))?;
+        shell::run(fit.args(["--per-text", "1", "--centres", "16"]))?;
         println!("\n== {}: sensitivities to the errors of that profile", model.name);
         let mut measure = command(self.programs.join("llama_sensitivity"), [file]);
         measure.arg(&self.texts.calibration).arg(&sensitivities).arg("--profile").arg(&first);
         shell::run(&mut measure)?;
         println!("\n== {}: the profile", model.name);
-        shell::run(self.fit(file, &profile).arg("--sensitivities").arg(&sensitivities))?;
+        shell::run(
+            self.fit(file, &profile).args(["--per-text", "2", "--sensitivities"]).arg(&sensitivities),
+        )?;
         Ok((profile, sensitivities))
     }
 
@@ -83,23 +85,19 @@ impl Engine {
         fit
     }
 
-    /// Judges a profile; gives the file with the results.
-    fn judge(
-        &self,
-        model: &Model,
-        file: &Path,
-        name: &str,
-        profile: &Path,
-        options: &[&str],
-    ) -> Result<PathBuf> {
-        println!("\n== {} on texts that the profile does not know", model.name);
+    /// Judges a profile, or what needs none; gives the file with the results.
+    fn judge(&self, model: &Path, name: &str, profile: Option<&Path>, options: &[&str]) -> Result<PathBuf> {
+        println!("\n== {name}, on texts that no profile knows");
         let results = self.programs.join(format!("{name}.jsonl"));
         if results.exists() {
             fs::remove_file(&results).with_context(|| format!("cannot remove {}", results.display()))?;
         }
-        let mut judge = command(self.programs.join("llama_quality"), [file]);
+        let mut judge = command(self.programs.join("llama_quality"), [model]);
         judge.arg(&self.texts.scored).args(["--name", name, "--off", OFF, "--json"]).arg(&results);
-        shell::run(judge.arg("--profile").arg(profile).args(options))?;
+        if let Some(profile) = profile {
+            judge.arg("--profile").arg(profile);
+        }
+        shell::run(judge.args(options))?;
         Ok(results)
     }
 }
@@ -129,19 +127,17 @@ pub fn full() -> Result<Vec<OsString>> {
     for model in &models::ALL {
         let file = models::file(&engine.cache, model)?;
         let (profile, sensitivities) = engine.profile(model, &file)?;
-        let mut options = vec!["--per-domain", "7", "--turbo", "4", "3", "--sessions"];
+        let mut options = vec!["--per-domain", "7", "--turbo", "4", "--sessions"];
         options.extend(SESSIONS);
         options.push("--steps");
         options.extend(STEPS);
         options.push("--bits");
         options.extend(BITS);
-        let judged = engine.judge(model, &file, model.name, &profile, &options)?;
+        let judged = engine.judge(&file, model.name, Some(&profile), &options)?;
         // The engine without a codec, and noise in all tensors.
-        let mut options =
-            vec!["--per-domain", "1", "--turbo", "4", "--steps", "0.5", "--baselines", "--noise"];
+        let mut options = vec!["--per-domain", "1", "--turbo", "4", "--baselines", "--noise"];
         options.extend(NOISE);
-        let baselines =
-            engine.judge(model, &file, &format!("{}-baselines", model.name), &profile, &options)?;
+        let baselines = engine.judge(&file, &format!("{}-baselines", model.name), None, &options)?;
         for (option, file) in
             [("--engine", judged), ("--engine", baselines), ("--sensitivities", sensitivities)]
         {
@@ -182,7 +178,7 @@ pub fn short() -> Result<()> {
     let scored = Texts { scored: engine.texts.scored.join("manual"), calibration: PathBuf::new() };
     let engine = Engine { texts: scored, ..engine };
     let options = ["--per-domain", "2", "--no-live", "--turbo", "4", "--steps", "0.3", "--sessions", "0.3"];
-    let results = engine.judge(model, &file, "short", &profile, &options)?;
+    let results = engine.judge(&file, "short", Some(&profile), &options)?;
     let text = fs::read_to_string(&results).with_context(|| format!("cannot read {}", results.display()))?;
     let lines: Vec<Line> =
         text.lines().map(serde_json::from_str).collect::<Result<_, _>>().context("the results")?;
