@@ -36,7 +36,7 @@ pub fn points(records: &[Record], set: &str) -> Table {
             r.applied.clone().unwrap_or_default(),
             bpv(r),
             plus_minus(r.kld, r.ci95),
-            plus_minus(r.kld_excess, r.kld_excess_ci95),
+            plus_minus(r.kld_excess.filter(|_| r.codec != "identity"), r.kld_excess_ci95),
             number(r.kld_p99),
             percent(r.top1, 1),
             percent(r.dppl, 1),
@@ -79,7 +79,7 @@ pub fn crossings(records: &[Record]) -> Table {
                     .find(|r| r.set == set && texts_are(r, texts))
                     .and_then(|r| r.kld)
             };
-            rows.push(vec![
+            let row = vec![
                 set.to_owned(),
                 codec.clone(),
                 cut.clone(),
@@ -87,7 +87,10 @@ pub fn crossings(records: &[Record]) -> Table {
                 at("in", rival("in"), |r| r.kld),
                 at("off", rival("off"), |r| r.kld),
                 at("in", Some(NOTHING), |r| r.kld_excess),
-            ]);
+            ];
+            if row[4..].iter().any(|cell| !cell.is_empty()) {
+                rows.push(row);
+            }
         }
     }
     let header =

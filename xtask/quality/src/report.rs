@@ -204,6 +204,9 @@ pub fn table<T: ToString>(header: &[T], rows: Vec<Vec<String>>, right: usize) ->
 
 /// Three significant digits; small numbers have an exponent.
 pub fn small(x: f64) -> String {
+    if x == 0.0 {
+        return "0".to_owned();
+    }
     if !(1e-3..1e3).contains(&x) {
         return format!("{x:.2e}");
     }
