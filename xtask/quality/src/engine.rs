@@ -125,12 +125,12 @@ fn panel(
         .margin(12)
         .x_label_area_size(44)
         .y_label_area_size(72)
-        .build_cartesian_2d(0.0..9.0, (1e-3..1.0).log_scale())?;
+        .build_cartesian_2d(0.0..10.0, (1e-3..1.0).log_scale())?;
     chart
         .configure_mesh()
         .x_desc("bits per value, every byte counted but a profile's")
         .y_desc("mean KLD of the predictions")
-        .x_labels(10)
+        .x_labels(11)
         .x_label_formatter(&|x| format!("{x:.0}"))
         .y_label_formatter(&|y| format!("{y}"))
         .axis_desc_style(("sans-serif", 16))
@@ -169,7 +169,7 @@ fn panel(
         .and_then(|r| r.kld);
     if let Some(floor) = floor {
         let grey = RGBColor(140, 140, 140);
-        let line = chart.draw_series(LineSeries::new([(0.0, floor), (9.0, floor)], grey.stroke_width(1)))?;
+        let line = chart.draw_series(LineSeries::new([(0.0, floor), (10.0, floor)], grey.stroke_width(1)))?;
         line.label("noise control: nothing is lost").legend(move |at| {
             EmptyElement::at(at) + PathElement::new([(0, 0), (24, 0)], grey.stroke_width(1))
         });
