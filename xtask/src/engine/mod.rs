@@ -26,7 +26,7 @@ use crate::tools;
 use crate::workspace::{Workspace, configure};
 
 /// Steps at which profiles are judged, and fixed rates.
-const STEPS: [&str; 3] = ["0.35", "0.5", "0.7"];
+const STEPS: [&str; 4] = ["0.35", "0.5", "0.7", "1"];
 const BITS: [&str; 1] = ["2"];
 /// Steps of whole sessions.
 const SESSIONS: [&str; 1] = ["0.4"];
