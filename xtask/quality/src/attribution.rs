@@ -9,7 +9,7 @@ use comfy_table::Table;
 use plotters::prelude::*;
 use serde::Deserialize;
 
-use crate::plot::{GREEN, VERMILION};
+use crate::plot::{GREEN, Panel, VERMILION, legend, mesh};
 use crate::record::{Record, rounded};
 use crate::report::{small, table};
 
@@ -188,22 +188,13 @@ fn panel(
 ) -> Result<(), DrawingAreaErrorKind<std::io::Error>> {
     let singles = singles(records, set);
     let last = singles.iter().map(|(layer, ..)| *layer).max().unwrap_or(0);
-    let mut chart = ChartBuilder::on(area)
+    let mut chart: Panel<'_> = ChartBuilder::on(area)
         .caption(set, ("sans-serif", 22))
         .margin(12)
         .x_label_area_size(44)
         .y_label_area_size(72)
         .build_cartesian_2d(0.0..f64::from(last) + 0.5, (1e-4..10.0).log_scale())?;
-    chart
-        .configure_mesh()
-        .x_desc("layer, in the order of the state")
-        .y_desc("KLD above noise per relative squared error")
-        .x_label_formatter(&|x| format!("{x:.0}"))
-        .y_label_formatter(&|y| format!("{y}"))
-        .axis_desc_style(("sans-serif", 16))
-        .label_style(("sans-serif", 14))
-        .light_line_style(RGBColor(240, 240, 240))
-        .draw()?;
+    mesh(&mut chart, "layer, in the order of the state", "KLD above noise per relative squared error")?;
     for (is_value, name, colour) in [(false, "K", VERMILION), (true, "V", GREEN)] {
         let some = singles.iter().filter(|(_, v, _)| *v == is_value);
         let points: Vec<(f64, f64)> =
@@ -215,13 +206,7 @@ fn panel(
             .legend(move |at| EmptyElement::at(at) + PathElement::new([(0, 0), (24, 0)], line));
         chart.draw_series(points.iter().map(|&at| Circle::new(at, 4, colour.filled())))?;
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
-        .label_font(("sans-serif", 14))
-        .background_style(WHITE.mix(0.9))
-        .border_style(RGBColor(200, 200, 200))
-        .draw()
+    legend(&mut chart)
 }
 
 #[cfg(test)]

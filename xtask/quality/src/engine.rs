@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow};
 use comfy_table::Table;
 use plotters::prelude::*;
 
-use crate::plot::{BLUE, GREEN, ORANGE, SKY, VERMILION, family};
+use crate::plot::{BLUE, GREEN, ORANGE, Panel, SKY, VERMILION, family, legend, mesh};
 use crate::record::Record;
 use crate::report::{small, table};
 
@@ -120,23 +120,13 @@ fn panel(
     texts: &str,
 ) -> Result<(), DrawingAreaErrorKind<std::io::Error>> {
     let kind = if texts == "in" { "texts like the calibration's" } else { "other languages" };
-    let mut chart = ChartBuilder::on(area)
+    let mut chart: Panel<'_> = ChartBuilder::on(area)
         .caption(format!("{set}, {kind}"), ("sans-serif", 22))
         .margin(12)
         .x_label_area_size(44)
         .y_label_area_size(72)
         .build_cartesian_2d(0.0..10.0, (1e-3..1.0).log_scale())?;
-    chart
-        .configure_mesh()
-        .x_desc("bits per value, every byte counted but a profile's")
-        .y_desc("mean KLD of the predictions")
-        .x_labels(11)
-        .x_label_formatter(&|x| format!("{x:.0}"))
-        .y_label_formatter(&|y| format!("{y}"))
-        .axis_desc_style(("sans-serif", 16))
-        .label_style(("sans-serif", 14))
-        .light_line_style(RGBColor(240, 240, 240))
-        .draw()?;
+    mesh(&mut chart, "bits per value, every byte counted but a profile's", "mean KLD of the predictions")?;
     let colours = [VERMILION, GREEN, BLUE, ORANGE, SKY];
     for ((codec, cut, family), colour) in curves(records, set).into_iter().zip(colours.into_iter().cycle()) {
         let points = curve(records, (set, &codec, &cut, &family), texts, |r| r.kld);
@@ -174,15 +164,7 @@ fn panel(
             EmptyElement::at(at) + PathElement::new([(0, 0), (24, 0)], grey.stroke_width(1))
         });
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
-        .label_font(("sans-serif", 13))
-        .legend_area_size(30)
-        .margin(8)
-        .background_style(WHITE.mix(0.9))
-        .border_style(RGBColor(200, 200, 200))
-        .draw()
+    legend(&mut chart)
 }
 
 fn names(records: &[Record]) -> Vec<&str> {

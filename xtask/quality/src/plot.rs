@@ -78,7 +78,8 @@ const fn style(
 const PANEL: (u32, u32) = (720, 540);
 const COLUMNS: usize = 2;
 
-type Panel<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, LogCoord<f64>>>;
+/// What curves are drawn in: a logarithmic scale upwards.
+pub type Panel<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, LogCoord<f64>>>;
 
 /// Draws the sets of the records to an SVG file.
 ///
@@ -109,17 +110,7 @@ fn panel(
         .x_label_area_size(44)
         .y_label_area_size(72)
         .build_cartesian_2d(0.0..9.0, (1e-5..1.0).log_scale())?;
-    chart
-        .configure_mesh()
-        .x_desc("bits per value, every byte counted but a shared skeleton's")
-        .y_desc("relative squared error")
-        .x_labels(10)
-        .x_label_formatter(&|x| format!("{x:.0}"))
-        .y_label_formatter(&|y| format!("{y}"))
-        .axis_desc_style(("sans-serif", 16))
-        .label_style(("sans-serif", 14))
-        .light_line_style(RGBColor(240, 240, 240))
-        .draw()?;
+    mesh(&mut chart, "bits per value, every byte counted but a shared skeleton's", "relative squared error")?;
     let cut = records.iter().any(|record| record.rows.is_some());
     for style in if cut { STYLES } else { GAUSSIAN } {
         let points = points(style, records);
@@ -145,6 +136,26 @@ fn panel(
             }
         }
     }
+    legend(&mut chart)
+}
+
+/// Draws the grid and the axes of a panel.
+pub fn mesh(chart: &mut Panel<'_>, x: &str, y: &str) -> Result<(), DrawingAreaErrorKind<std::io::Error>> {
+    chart
+        .configure_mesh()
+        .x_desc(x)
+        .y_desc(y)
+        .x_labels(10)
+        .x_label_formatter(&|x| format!("{x:.0}"))
+        .y_label_formatter(&|y| format!("{y}"))
+        .axis_desc_style(("sans-serif", 16))
+        .label_style(("sans-serif", 14))
+        .light_line_style(RGBColor(240, 240, 240))
+        .draw()
+}
+
+/// Draws what the curves of a panel are called.
+pub fn legend(chart: &mut Panel<'_>) -> Result<(), DrawingAreaErrorKind<std::io::Error>> {
     chart
         .configure_series_labels()
         .position(SeriesLabelPosition::UpperRight)

