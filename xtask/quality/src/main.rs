@@ -57,7 +57,7 @@ struct Cli {
     /// A folder with more KV rows, NAME-train.safetensors and NAME-test.safetensors (repeatable)
     #[arg(long, value_name = "FOLDER")]
     kv: Vec<PathBuf>,
-    /// Take over what llama_quality wrote, FILE; without one, first of all, run it: takes an hour, and fetches models
+    /// Take over what llama_quality wrote, FILE; without one, first of all, run it: takes an hour or two, and fetches models
     #[arg(long, value_name = "FILE")]
     engine: Vec<PathBuf>,
     /// Take over what llama_sensitivity wrote, MODEL-sensitivities.json (repeatable)
