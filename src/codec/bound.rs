@@ -57,7 +57,7 @@ impl Codec {
             n_rows: u32::try_from(n).map_err(|_| too_many)?,
             dim: self.layout.dim() as u32,
             rows_per_run: if self.stepper.is_some() { self.rows_per_run() as u16 } else { 0 },
-            row_bits: self.grid.row_bits() as u16,
+            row_bits: if allocated { self.grid.row_bits() as u16 } else { 0 },
             slots: if self.stepper.is_some() { 0 } else { self.params.settings().max_protected as u32 },
             n_protected: 0,
             raw_row_bytes: self.layout.raw_row_bytes() as u32,
