@@ -38,6 +38,8 @@ mod kmeans;
 #[forbid(unsafe_code)]
 pub mod layout;
 #[forbid(unsafe_code)]
+mod matrix;
+#[forbid(unsafe_code)]
 pub mod pack;
 #[forbid(unsafe_code)]
 mod params;

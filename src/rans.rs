@@ -20,7 +20,7 @@ pub const STATE_BYTES: usize = 4 * LANES;
 const LOWEST: u32 = 1 << 16;
 
 /// A symbol's share of the range: `start .. start + freq` of 4096; `freq` is not 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Share {
     /// First slot.
     pub start: u16,
@@ -34,6 +34,24 @@ impl Share {
     pub fn of_bits(value: u32, bits: u32) -> Self {
         let freq = 1 << (FREQ_BITS - bits);
         Self { start: value as u16 * freq, freq }
+    }
+}
+
+/// Bits of a frequency's inverse.
+const INVERSE_BITS: u32 = 43;
+
+/// A share, and what its encoder multiplies with instead of dividing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Prepared {
+    share: Share,
+    /// `⌊2^43/freq⌋ + 1`.
+    inverse: u64,
+}
+
+impl Prepared {
+    /// Of a share that can be encoded or, with a frequency of 0, never is.
+    pub fn new(share: Share) -> Self {
+        Self { share, inverse: (1 << INVERSE_BITS) / u64::from(share.freq.max(1)) + 1 }
     }
 }
 
@@ -71,6 +89,22 @@ impl<'a> Encoder<'a> {
         *state = ((*state / freq) << FREQ_BITS) + u32::from(share.start) + *state % freq;
     }
 
+    /// Encodes a symbol that was prepared for it, before the one that came last.
+    #[inline(always)]
+    pub fn put_prepared(&mut self, lane: usize, prepared: Prepared) {
+        let state = &mut self.states[lane];
+        let (freq, start) = (u32::from(prepared.share.freq), u32::from(prepared.share.start));
+        if u64::from(*state) >= u64::from(freq) << (32 - FREQ_BITS) {
+            self.at -= 2;
+            self.buffer[self.at..self.at + 2].copy_from_slice(&(*state as u16).to_le_bytes());
+            *state >>= 16;
+        }
+        // The state is below freq·2^20, so the product fits, and the quotient is at most one too large.
+        let mut quotient = ((u64::from(*state) * prepared.inverse) >> INVERSE_BITS) as u32;
+        quotient -= u32::from(u64::from(quotient) * u64::from(freq) > u64::from(*state));
+        *state = (quotient << FREQ_BITS) + start + (*state - quotient * freq);
+    }
+
     /// Writes the states; the run is what is returned.
     pub fn finish(self) -> &'a [u8] {
         let start = self.at - STATE_BYTES;
@@ -83,7 +117,7 @@ impl<'a> Encoder<'a> {
 }
 
 /// Decodes a run from its first symbol on.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Decoder<'a> {
     words: &'a [[u8; 2]],
     states: [u32; LANES],
@@ -127,6 +161,26 @@ impl<'a> Decoder<'a> {
             next = (next << 16) | u32::from(word);
         }
         *state = next;
+    }
+
+    /// Removes one symbol from each lane in turn, as [`Decoder::advance`] does; `share` says which, by lane and slot.
+    /// Returns false, with nothing removed, near the end of the stream.
+    #[inline(always)]
+    pub fn advance_all(&mut self, mut share: impl FnMut(usize, usize) -> Share) -> bool {
+        let Some(window) = self.words.first_chunk::<LANES>() else { return false };
+        let mut used = 0;
+        for (lane, state) in self.states.iter_mut().enumerate() {
+            let slot = *state & ((1 << FREQ_BITS) - 1);
+            let share = share(lane, slot as usize);
+            let next = u32::from(share.freq) * (*state >> FREQ_BITS) + slot - u32::from(share.start);
+            // Which way it goes is anyone's guess, so it is computed both ways.
+            let word = u32::from(u16::from_le_bytes(window[used % LANES]));
+            let short = next < LOWEST;
+            *state = if short { (next << 16) | word } else { next };
+            used += usize::from(short);
+        }
+        self.words = &self.words[used..];
+        true
     }
 
     /// The next `bits` equally likely bits.
@@ -192,6 +246,30 @@ mod tests {
             let bits = 8.0 * (run.len() - STATE_BYTES) as f64;
             assert!(bits <= 1.002 * ideal, "{count} symbols: {bits} bits, ideal {ideal}");
             assert!(bits + 16.0 * LANES as f64 + 1e-9 >= 0.998 * ideal);
+        }
+    }
+
+    /// The quotient by multiplication is that by division, for every frequency and states at the edges.
+    #[test]
+    fn prepared_symbols_are_encoded_alike() {
+        for freq in 1..=4096_u16 {
+            let share = Share { start: 4096 - freq, freq };
+            let highest = (u64::from(freq) << 20) as u32;
+            for state in [LOWEST, LOWEST + 1, highest.wrapping_sub(1).max(LOWEST), highest / 2 + 77, u32::MAX]
+            {
+                let state = state.max(LOWEST);
+                let encode = |prepared: bool| {
+                    let mut buffer = [0; STATE_BYTES + 2];
+                    let mut encoder = Encoder { states: [state; LANES], ..Encoder::new(&mut buffer) };
+                    if prepared {
+                        encoder.put_prepared(0, Prepared::new(share))
+                    } else {
+                        encoder.put(0, share)
+                    }
+                    encoder.finish().to_vec()
+                };
+                assert_eq!(encode(true), encode(false), "{freq}, {state}");
+            }
         }
     }
 

@@ -1,13 +1,14 @@
 //! Rows at a step: the quantiser and what the rate model has to know of a row.
 //!
 //! Coefficient `j` of row `i` is quantised with step `Δᵢ` to `v = sign(y)·⌊|y|/Δᵢ + ½ − θ⌋` and comes back as
-//! `(v + offset)·Δᵢ`, with an offset in `[0, 2θ]` away from zero that follows from the tables. So
+//! `(v + offset)·Δᵢ`, with an offset in `[0, 2θ]` away from zero, a whole number of 64ths, that follows from the tables. So
 //! `|y − ŷ| ≤ Δᵢ(½ + θ)`, whatever the data. With effort 1 a trellis chooses the values, see [`crate::trellis`],
 //! and `|y − ŷ| ≤ Δᵢ`. `Δᵢ = Δ·2^(sᵢ/4)`; `sᵢ` is 0 unless the rows have weights.
 
 use crate::error::{Result, try_reserve};
 use crate::params::Settings;
-use crate::rate::{Bin, LARGEST, Model, log2_eighths};
+use crate::rans::{Decoder, Encoder, LANES};
+use crate::rate::{Bin, LARGEST, Model, POINTS, log2_eighths, trellis_point};
 use crate::skeleton::dot;
 use crate::trellis::{self, Stage, Walk};
 
@@ -117,8 +118,13 @@ impl BlockStep<'_> {
     /// The bin of component `j` in a row.
     #[inline(always)]
     pub fn bin(&self, j: usize, row: RowStep) -> Bin {
-        let change = 2 * (i32::from(row.gain) - 8) - 2 * i32::from(row.step);
-        Bin::of(self.stepper.eighths[j] - self.eighths + change)
+        Bin::of(self.stepper.eighths[j] - self.eighths + Self::change(row))
+    }
+
+    /// Eighths of an octave by which a row's own gain and step move its bins.
+    #[inline(always)]
+    fn change(row: RowStep) -> i32 {
+        2 * (i32::from(row.gain) - 8) - 2 * i32::from(row.step)
     }
 
     /// The gain of coefficients `z`, in units of `unit`: the root of the mean of their whitened energies. `scratch` has room for as many.
@@ -172,24 +178,97 @@ impl BlockStep<'_> {
         sum
     }
 
-    /// `z` of `values`, in units of `unit`.
+    /// [`Bin::code`] of every component in a row.
     #[inline(always)]
-    pub fn dequantize(&self, values: &[i32], row: RowStep, unit: f32, z: &mut [f32]) {
-        let step = self.step_of(row) / unit;
+    pub fn codes(&self, row: RowStep, codes: &mut [u16]) {
+        let change = Self::change(row) - self.eighths;
+        for (code, eighths) in codes.iter_mut().zip(&self.stepper.eighths) {
+            *code = Bin::code(eighths + change);
+        }
+    }
+
+    /// Decodes the reconstruction points of a row whose bins have these codes.
+    #[inline(always)]
+    pub fn take(&self, decoder: &mut Decoder<'_>, codes: &[u16], points: &mut [i32]) {
+        let model = self.model();
         if self.has_trellis() {
             let mut walk = Walk::default();
-            for (z, &value) in z.iter_mut().zip(values) {
-                *z = if value == 0 { 0.0 } else { walk.point(value) * step };
+            for (j, (point, &code)) in points.iter_mut().zip(codes).enumerate() {
+                let value = model.take(decoder, j % LANES, walk.quantizer(), Bin::from_code(code));
+                *point = trellis_point(walk.quantizer(), value);
                 walk.pass(value);
             }
             return;
         }
-        for (j, (z, &value)) in z.iter_mut().zip(values).enumerate() {
-            *z = if value == 0 {
-                0.0
-            } else {
-                (value as f32 + self.model().offset(self.bin(j, row), value)) * step
-            };
+        let one = |decoder: &mut Decoder<'_>, lane: usize, code: u16| {
+            let bin = Bin::from_code(code);
+            model.point(bin, model.take(decoder, lane, 0, bin))
+        };
+        let (groups, rest) = points.as_chunks_mut::<LANES>();
+        let (codes, last) = codes.as_chunks::<LANES>();
+        for (points, codes) in groups.iter_mut().zip(codes) {
+            if !model.take_all(decoder, codes, points) {
+                for (lane, (point, &code)) in points.iter_mut().zip(codes).enumerate() {
+                    *point = one(decoder, lane, code);
+                }
+            }
+        }
+        for (lane, (point, &code)) in rest.iter_mut().zip(last).enumerate() {
+            *point = one(decoder, lane, code);
+        }
+    }
+
+    /// Encodes the values of a row whose bins have these codes, the last one first; `sets` is scratch for as many with a
+    /// trellis. `None` where the buffer is full.
+    #[inline(always)]
+    pub fn put(
+        &self,
+        encoder: &mut Encoder<'_>,
+        values: &[i32],
+        codes: &[u16],
+        sets: &mut [u8],
+    ) -> Option<()> {
+        if self.has_trellis() {
+            // Symbols are coded last to first, and which quantiser each had is known first to last.
+            let mut walk = Walk::default();
+            for (set, &value) in sets.iter_mut().zip(values) {
+                *set = walk.quantizer() as u8;
+                walk.pass(value);
+            }
+        }
+        for (j, (&value, &code)) in values.iter().zip(codes).enumerate().rev() {
+            // More than any one value can take.
+            if encoder.room() < 32 {
+                return None;
+            }
+            let set = if self.has_trellis() { usize::from(sets[j]) } else { 0 };
+            self.model().put(encoder, j % LANES, set, Bin::from_code(code), value);
+        }
+        Some(())
+    }
+
+    /// Reconstruction points of `values`, whose bins have these codes, in 1/64 steps.
+    #[inline(always)]
+    pub fn points(&self, values: &[i32], codes: &[u16], points: &mut [i32]) {
+        if self.has_trellis() {
+            let mut walk = Walk::default();
+            for (point, &value) in points.iter_mut().zip(values) {
+                *point = trellis_point(walk.quantizer(), value);
+                walk.pass(value);
+            }
+            return;
+        }
+        for ((point, &value), &code) in points.iter_mut().zip(values).zip(codes) {
+            *point = self.model().point(Bin::from_code(code), value);
+        }
+    }
+
+    /// `z` of reconstruction points, in units of `unit`.
+    #[inline(always)]
+    pub fn dequantize(&self, points: &[i32], row: RowStep, unit: f32, z: &mut [f32]) {
+        let step = self.step_of(row) / POINTS as f32 / unit;
+        for (z, &point) in z.iter_mut().zip(points) {
+            *z = point as f32 * step;
         }
     }
 }

@@ -47,12 +47,6 @@ impl Walk {
     pub fn pass(&mut self, value: i32) {
         self.state = usize::from(NEXT[self.state][(value & 1) as usize]);
     }
-
-    /// The point of `value`, in steps.
-    #[inline(always)]
-    pub fn point(self, value: i32) -> f32 {
-        value as f32 - 0.5 * (value.signum() * self.quantizer() as i32) as f32
-    }
 }
 
 /// What the search keeps of a component: where it came from in each state, and the values that led there.
@@ -150,6 +144,12 @@ const fn before() -> [[(u8, u8); 2]; STATES] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rate::{POINTS, trellis_point};
+
+    fn point(walk: Walk, value: i32) -> f32 {
+        trellis_point(walk.quantizer(), value) as f32 / POINTS as f32
+    }
+
     use crate::rate::log2_eighths;
 
     /// The cost of the best path, by trying every sequence of candidates.
@@ -175,8 +175,8 @@ mod tests {
             search(&y, 1.0, &model, |_| bin, &mut values, &mut stages);
             let (mut walk, mut cost) = (Walk::default(), 0.0);
             for (y, &value) in y.iter().zip(&values) {
-                let off = y - walk.point(value);
-                assert!(off.abs() <= 1.0, "{y} became {}", walk.point(value));
+                let off = y - point(walk, value);
+                assert!(off.abs() <= 1.0, "{y} became {}", point(walk, value));
                 cost += off * off + LAMBDA * model.bits(walk.quantizer(), bin, value.abs());
                 walk.pass(value);
             }

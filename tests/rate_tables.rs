@@ -3,7 +3,7 @@
 //! `UPDATE_TABLES=1 cargo test --test rate_tables` writes it anew, after the tables were trained again.
 
 use kakeyaturbo::rans::FREQ_BITS;
-use kakeyaturbo::rate::{BINS, Bin, FIRST_BIN, Model, OFFSET_SIZES, OFFSET_UNIT, WIDEST};
+use kakeyaturbo::rate::{BINS, Bin, FIRST_BIN, Model, OFFSET_SIZES, POINTS, WIDEST};
 use std::fmt::Write as _;
 
 /// Frequencies of the magnitudes up to that of the escape, found through what the values cost. `set` is the quantiser
@@ -43,7 +43,7 @@ fn documented_tables_are_those_of_the_rate_model() {
             write!(expected, "\n{quantiser}\t{table}\t{quarters}\t{}", found.len() - 1).unwrap();
             for size in 1..=OFFSET_SIZES as i32 {
                 // The points of a trellis have none.
-                let offset = if quantiser == 0 { model.offset(bin, size) / OFFSET_UNIT } else { 0.0 };
+                let offset = if quantiser == 0 { model.point(bin, size) - POINTS * size } else { 0 };
                 write!(expected, "\t{offset}").unwrap();
             }
             found.resize(WIDEST as usize + 1, 0);

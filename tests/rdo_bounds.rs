@@ -11,6 +11,8 @@ use common::{clustered, energy, largest_error, normal, relative_error};
 use kakeyaturbo::layout::{Layout, Segment};
 use kakeyaturbo::{Codec, NanPolicy, Objective, Pairing, Rope, Settings, Skeleton, Workspace, verify};
 
+/// Steps by which a coefficient may be off because the row was rounded before the transform.
+const ROUNDED: f64 = 0.04;
 const DIM: usize = 48;
 
 /// Rows `[n, DIM]` around a mean, whose components fall off in a direction that is not an axis.
@@ -96,7 +98,8 @@ fn every_coefficient_is_within_its_step_whatever_the_data() {
             let settings = Settings { effort, ..stepped(step) };
             let codec = plain(settings.clone(), objective);
             let skeleton = skeleton(&settings);
-            let steps = if effort == 0 { 0.625 } else { 1.0 };
+            // What the rounding of a row to 16 bits adds is some hundredths of a step.
+            let steps = if effort == 0 { 0.625 } else { 1.0 } + ROUNDED;
             for (name, rows) in &data {
                 let block = encode(&codec, rows, Side::default()).unwrap();
                 assert!(block.len() <= RAW_HEADER_BYTES + 4 * rows.len(), "{name}: {} bytes", block.len());
@@ -201,7 +204,7 @@ fn a_weight_of_four_halves_the_step_of_a_row() {
     let errors = coefficient_errors(&skeleton, &rows, &back);
     for (i, (error, rounding)) in errors.into_iter().enumerate() {
         let octaves = if i % 2 == 0 { -0.5_f64 } else { 0.5 };
-        let bound = f64::from(step) * octaves.exp2() * 0.625 * (1.0 + 1e-6) + rounding;
+        let bound = f64::from(step) * octaves.exp2() * (0.625 + ROUNDED) + rounding;
         assert!(error <= bound, "row {i}: {error}, at most {bound}");
     }
 }

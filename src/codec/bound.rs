@@ -15,7 +15,7 @@ impl Codec {
     pub fn encode_bound(&self, n: usize) -> Result<usize> {
         let (rank, centres) = self.largest_skeleton(n);
         let header = self.header(n, rank, centres)?;
-        if self.stepper.is_none() {
+        if self.stepped.is_none() {
             return Ok(header.bytes as usize);
         }
         // At most what the rows take raw, with a position each.
@@ -41,14 +41,14 @@ impl Codec {
             return Err(Error::BadShape { what: "number of rows", got: 0, expected: Count::AtLeast(1) });
         }
         let flag = |on: bool, flag: u8| if on { flag } else { 0 };
-        let allocated = self.stepper.is_none() && self.grid.is_allocated();
+        let allocated = self.stepped.is_none() && self.grid.is_allocated();
         let mut header = Header {
             preset: self.params.settings().preset.code(),
             distortion: self.objective.code(),
             flags: flag(self.params.settings().checksum, FLAG_CHECKSUM)
                 | flag(self.skeleton.is_none(), FLAG_OWN_SKELETON)
                 | flag(self.layout.needs_positions(), FLAG_POSITIONS)
-                | flag(self.stepper.is_some(), FLAG_RUNS)
+                | flag(self.stepped.is_some(), FLAG_RUNS)
                 | flag(self.params.settings().effort > 0, FLAG_TRELLIS)
                 | flag(allocated, FLAG_ALLOCATED),
             bits: self.params.bits(),
@@ -56,9 +56,9 @@ impl Codec {
             n_centres: n_centres as u16,
             n_rows: u32::try_from(n).map_err(|_| too_many)?,
             dim: self.layout.dim() as u32,
-            rows_per_run: if self.stepper.is_some() { self.rows_per_run() as u16 } else { 0 },
+            rows_per_run: if self.stepped.is_some() { self.rows_per_run() as u16 } else { 0 },
             row_bits: if allocated { self.grid.row_bits() as u16 } else { 0 },
-            slots: if self.stepper.is_some() { 0 } else { self.params.settings().max_protected as u32 },
+            slots: if self.stepped.is_some() { 0 } else { self.params.settings().max_protected as u32 },
             n_protected: 0,
             raw_row_bytes: self.layout.raw_row_bytes() as u32,
             payload_crc: 0,
@@ -69,7 +69,7 @@ impl Codec {
             fingerprint: self.fingerprint,
         };
         // With runs the size follows from the data.
-        if self.stepper.is_none() {
+        if self.stepped.is_none() {
             header.bytes = Sections::of(&header).ok_or(TOO_LARGE)?.raw.end as u64;
         }
         Ok(header)

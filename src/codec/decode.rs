@@ -2,6 +2,7 @@
 
 use super::row::{Kernel, RowCode, Scratch};
 use super::run_reader::RunReader;
+use super::transform::{PANEL, Panel, Passage};
 use super::{Codec, RowsMut, Workspace};
 use crate::error::{Count, Error, Result};
 use crate::format::artifact::check_parts;
@@ -15,8 +16,8 @@ use crate::pack::unpack;
 use crate::params::RateControl;
 use crate::scale;
 use crate::skeleton::index_bits;
-use crate::stepped::{BlockStep, WIDEST_STEP};
-use fearless_simd::dispatch;
+use crate::stepped::WIDEST_STEP;
+use fearless_simd::{Simd, dispatch};
 use std::ops::Range;
 
 /// Checks a block as far as that goes without its codec: header, sizes, checksums, and every value that is not
@@ -133,12 +134,11 @@ impl Codec {
         };
         let pass = Pass { codec: self, kernel, block, rows, first: range.start };
         let row = &mut row[..self.layout.dim()];
-        match (&self.stepper, runs) {
+        match (&self.stepped, runs) {
             _ if header.has(FLAG_RAW) => pass.restore(row),
-            (Some(stepper), Some(room)) => {
-                let values = &mut room.values[..shape.0];
-                let quantizer = stepper.at(header.step);
-                dispatch!(self.tier.level(), _token => pass.run_stepped(quantizer, row, values, scratch))
+            (Some((stepper, transform)), Some(room)) => {
+                let passage = Passage { transform, kernel, quantizer: stepper.at(header.step) };
+                dispatch!(self.tier.level(), simd => pass.run_stepped(simd, &passage, row, &mut room.panel))
             }
             _ => dispatch!(self.tier.level(), _token => pass.run(row, scratch)),
         }
@@ -260,7 +260,7 @@ impl<'a> Block<'a> {
         let (rank, centres) = codec.largest_skeleton(n);
         let mut ours = codec.header(n, shape.0, shape.1)?;
         let fits = match (header.has(FLAG_RAW), header.has(FLAG_OWN_SKELETON)) {
-            (true, _) => codec.stepper.is_some(),
+            (true, _) => codec.stepped.is_some(),
             (false, true) => shape.0 <= rank && shape.1 <= centres,
             (false, false) => shape == (rank, centres),
         };
@@ -349,25 +349,34 @@ impl<V: Views + ?Sized> Pass<'_, V> {
     }
 
     #[inline(always)]
-    fn run_stepped(
+    fn run_stepped<S: Simd>(
         &self,
-        quantizer: BlockStep<'_>,
+        simd: S,
+        passage: &Passage<'_>,
         row: &mut [f32],
-        values: &mut [i32],
-        scratch: &mut Scratch,
+        panel: &mut Panel,
     ) -> Result<()> {
         let block = self.block;
-        let mut reader = RunReader::new(quantizer, &block.header, &block.sections, block.src);
-        for i in 0..self.rows.n {
-            let at = self.first + i;
-            if let Some(slot) = block.find_slot(at) {
-                self.restore_raw(i, slot, row)?;
-                continue;
+        let rank = self.kernel.skeleton.rank();
+        let mut reader = RunReader::new(passage.quantizer, &block.header, &block.sections, block.src);
+        for first in (0..self.rows.n).step_by(PANEL) {
+            let count = PANEL.min(self.rows.n - first);
+            let mut coded = [false; PANEL];
+            passage.begin(panel);
+            for (r, coded) in coded[..count].iter_mut().enumerate() {
+                let at = self.first + first + r;
+                if let Some(slot) = block.find_slot(at) {
+                    self.restore_raw(first + r, slot, row)?;
+                    continue;
+                }
+                *coded = true;
+                let live = reader.points(at, &mut panel.points[..rank], &mut panel.bins[..rank])?;
+                passage.put(panel, r, reader.step(at), block.row_code(at), live);
             }
-            reader.values(at, values)?;
-            let (step, code) = (reader.step(at), block.row_code(at));
-            self.kernel.decode_stepped(quantizer, step, code, values, &mut scratch.back, row);
-            self.store(i, row)?;
+            passage.synthesise(simd, panel, &coded[..count]);
+            for r in (0..count).filter(|&r| coded[r]) {
+                self.store(first + r, passage.decoded(panel, r))?;
+            }
         }
         Ok(())
     }

@@ -54,8 +54,8 @@ impl Codec {
         }
         workspace.check(self, rows.n, self.largest_skeleton(rows.n))?;
         rows.check(&self.layout)?;
-        if let Some(stepper) = &self.stepper {
-            return self.encode_runs::<R, V>(stepper, workspace, rows, dst);
+        if let Some((stepper, transform)) = &self.stepped {
+            return self.encode_runs::<R, V>((stepper, transform), workspace, rows, dst);
         }
         let Workspace { row, scratch, bytes, own, .. } = workspace;
         let row = &mut row[..dim];

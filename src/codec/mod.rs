@@ -11,6 +11,7 @@ mod run_reader;
 mod runs;
 mod search;
 mod stream;
+mod transform;
 mod workspace;
 
 use assembly::Assembly;
@@ -34,6 +35,7 @@ use crate::stepped::Stepper;
 use crate::wht::Rotation;
 use row::Kernel;
 use std::sync::Arc;
+use transform::Transform;
 
 /// A distortion chosen at run time; it selects the instance of the kernel once per block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,8 +118,8 @@ pub struct Codec {
     skeleton: Option<Arc<Skeleton>>,
     rotation: Rotation,
     grid: Grid,
-    /// The quantiser at a fixed step; `None` at fixed rate.
-    stepper: Option<Stepper>,
+    /// Quantiser and transform at a step; `None` at fixed rate.
+    stepped: Option<(Stepper, Transform)>,
     /// Inverse gain of each coordinate.
     units: Vec<f32>,
     /// The coordinate that a rotary embedding turns each one with, or itself.
@@ -150,8 +152,10 @@ impl Codec {
         let rotation = Rotation::new(rotated, params.settings().seed)?;
         let shared = skeleton.as_deref().filter(|_| rdo);
         let fixed = params.settings().rate_control == RateControl::Bits;
-        let stepper = match shared.filter(|_| !fixed) {
-            Some(skeleton) => Some(Stepper::new(skeleton.variances(), params.settings())?),
+        let stepped = match shared.filter(|_| !fixed) {
+            Some(skeleton) => {
+                Some((Stepper::new(skeleton.variances(), params.settings())?, Transform::new(skeleton)?))
+            }
             None => None,
         };
         let grid = match shared {
@@ -171,7 +175,7 @@ impl Codec {
             skeleton,
             rotation,
             grid,
-            stepper,
+            stepped,
             units,
             partners,
             tier,

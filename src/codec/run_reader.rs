@@ -3,9 +3,8 @@
 use crate::error::{Error, Result};
 use crate::format::block::{FLAG_WEIGHTS, Header, Sections};
 use crate::format::bytes::Fields;
-use crate::rans::{Decoder, LANES};
+use crate::rans::Decoder;
 use crate::stepped::{BlockStep, RowStep};
-use crate::trellis::Walk;
 use std::ops::Range;
 
 /// Decodes runs row by row.
@@ -20,6 +19,8 @@ pub(super) struct RunReader<'a> {
     /// The run that is being read, and the row that comes next.
     run: Option<(Decoder<'a>, usize)>,
     next: usize,
+    /// The row whose bins were computed last.
+    binned: Option<RowStep>,
 }
 
 impl<'a> RunReader<'a> {
@@ -34,6 +35,7 @@ impl<'a> RunReader<'a> {
             steps: part(&sections.steps),
             run: None,
             next: 0,
+            binned: None,
         }
     }
 
@@ -45,40 +47,33 @@ impl<'a> RunReader<'a> {
         RowStep { gain, step }
     }
 
-    /// Decodes the values of `row`, skipping what lies before it in its run. Rows come in ascending order.
+    /// Decodes the reconstruction points of `row`, in 1/64 steps, skipping what lies before it in its run; returns how many
+    /// there are before nothing but zeros. Rows come in ascending order. `points` and `bins` have room for a row.
     #[inline(always)]
-    pub fn values(&mut self, row: usize, values: &mut [i32]) -> Result<()> {
+    pub fn points(&mut self, row: usize, points: &mut [i32], bins: &mut [u16]) -> Result<usize> {
         let per_run = usize::from(self.header.rows_per_run);
         let first = row / per_run * per_run;
         if self.run.is_none() || self.next < first {
-            self.open(row / per_run, values.len())?;
+            self.open(row / per_run, points.len())?;
             self.next = first;
         }
+        let mut live = 0;
         while self.next <= row {
             let step = self.step(self.next);
-            let Some((decoder, live)) = &mut self.run else { return Err(self.corrupt("a run")) };
-            let (coded, dead) = values.split_at_mut(*live);
-            if self.quantizer.has_trellis() {
-                let mut walk = Walk::default();
-                for (j, value) in coded.iter_mut().enumerate() {
-                    let bin = self.quantizer.bin(j, step);
-                    *value = self.quantizer.model().take(decoder, j % LANES, walk.quantizer(), bin);
-                    walk.pass(*value);
-                }
-            } else {
-                for (j, value) in coded.iter_mut().enumerate() {
-                    let bin = self.quantizer.bin(j, step);
-                    *value = self.quantizer.model().take(decoder, j % LANES, 0, bin);
-                }
+            if self.binned != Some(step) {
+                self.quantizer.codes(step, bins);
+                self.binned = Some(step);
             }
-            dead.fill(0);
+            let Some((decoder, in_run)) = &mut self.run else { return Err(self.corrupt("a run")) };
+            live = *in_run;
+            self.quantizer.take(decoder, &bins[..live], &mut points[..live]);
             self.next += 1;
             if self.next.is_multiple_of(per_run) || self.next == self.header.n_rows as usize {
                 // The whole run was read: its end must be what the encoder began with.
                 self.run.take().map_or(Ok(()), |(decoder, _)| decoder.finish())?;
             }
         }
-        Ok(())
+        Ok(live)
     }
 
     fn open(&mut self, run: usize, rank: usize) -> Result<()> {

@@ -6,6 +6,7 @@
 
 use super::row::{Kernel, RowCode, RowError, Scratch};
 use super::search::{Attempt, finest_that_fits};
+use super::transform::{PANEL, Panel, Passage, Transform};
 use super::workspace::RunRoom;
 use super::{Codec, Rows, Tally, Workspace};
 use crate::distortion::{Distortion, NormMode};
@@ -15,19 +16,20 @@ use crate::format::bytes::Section;
 use crate::layout::Views;
 use crate::pack::BitPacker;
 use crate::params::RateControl;
-use crate::rans::{Encoder, LANES};
+use crate::rans::Encoder;
 use crate::skeleton::index_bits;
 use crate::stepped::{BlockStep, RowStep, Stepper, log_mean, step_of_weight};
-use crate::trellis::{Stage, Walk};
+use crate::trellis::Stage;
 use crc32fast::Hasher;
-use fearless_simd::dispatch;
+use fearless_simd::{Simd, dispatch};
+use std::ops::Range;
 
 impl Codec {
     /// Encodes a block at the codec's step, or at the finest step at which it is not larger than allowed; raw, if
     /// it would come out larger than that.
     pub(super) fn encode_runs<R: Distortion, V: Views + ?Sized>(
         &self,
-        stepper: &Stepper,
+        (stepper, transform): (&Stepper, &Transform),
         workspace: &mut Workspace,
         rows: &Rows<'_, V>,
         dst: &mut [u8],
@@ -45,11 +47,11 @@ impl Codec {
         let kernel = self.shared_kernel(skeleton);
         let attempt = |step: f32, workspace: &mut Workspace, dst: &mut [u8]| {
             let quantizer = stepper.at(step);
-            let pass = Pass { codec: self, quantizer, kernel, rows, step_of_row: &step_of_row };
+            let pass = Pass { codec: self, transform, quantizer, kernel, rows, step_of_row: &step_of_row };
             let header = Header { step, ..header.clone() };
             let room = workspace.runs.as_mut().expect("the workspace was checked");
             stepper.whiten(step, &mut room.whiten[..skeleton.rank()]);
-            dispatch!(self.tier.level(), _token => pass.run::<R>(header, workspace, dst))
+            dispatch!(self.tier.level(), simd => pass.run::<_, R>(simd, header, workspace, dst))
         };
         let settings = self.params.settings();
         let largest = self.largest_block();
@@ -72,19 +74,21 @@ impl Codec {
 }
 
 /// One pass over the rows of a block.
-struct Pass<'a, V: ?Sized, S> {
+struct Pass<'a, V: ?Sized, F> {
     codec: &'a Codec,
+    transform: &'a Transform,
     quantizer: BlockStep<'a>,
     kernel: Kernel<'a>,
     rows: &'a Rows<'a, V>,
-    step_of_row: S,
+    step_of_row: F,
 }
 
-impl<V: Views + ?Sized, S: Fn(usize) -> i8> Pass<'_, V, &S> {
+impl<V: Views + ?Sized, F: Fn(usize) -> i8> Pass<'_, V, &F> {
     /// Writes the block to the start of `dst`, if it fits.
     #[inline(always)]
-    fn run<R: Distortion>(
+    fn run<S: Simd, R: Distortion>(
         &self,
+        simd: S,
         mut header: Header,
         workspace: &mut Workspace,
         dst: &mut [u8],
@@ -115,48 +119,26 @@ impl<V: Views + ?Sized, S: Fn(usize) -> i8> Pass<'_, V, &S> {
         for first in (0..n).step_by(per_run) {
             let count = per_run.min(n - first);
             let mut live = 0;
-            for r in 0..count {
-                let i = first + r;
-                let values = &mut room.values[r * rank..(r + 1) * rank];
-                let (mut step, mut code) =
-                    (RowStep { gain: 0, step: (self.step_of_row)(i) }, RowCode::default());
-                if self.codec.assembly().load(self.rows, i, row)? {
-                    room.raw[i] = true;
-                } else {
-                    match self.quantize::<R>(
-                        row,
-                        &mut step,
-                        scratch,
-                        values,
-                        (&room.whiten, &mut room.stages),
-                    ) {
-                        None => room.raw[i] = true,
-                        Some((used, error)) => {
-                            code = used;
-                            room.raw[i] = self.missed::<R>(error);
-                            if room.raw[i] {
-                                attempt.missed = true;
-                            } else {
-                                tally.add(self.rows.weight(i), error);
-                            }
-                        }
+            for begin in (first..first + count).step_by(PANEL) {
+                let rows = begin..(begin + PANEL).min(first + count);
+                let at = begin - first;
+                self.panel::<S, R>(simd, rows.clone(), at, room, scratch, &mut attempt, &mut tally)?;
+                for (r, i) in rows.enumerate() {
+                    let values = &room.values[(at + r) * rank..(at + r + 1) * rank];
+                    live = live.max(values.iter().rposition(|&value| value != 0).map_or(0, |last| last + 1));
+                    let (step, code) = (room.steps[at + r], room.panel.codes[r]);
+                    let code = if room.raw[i] { RowCode::default() } else { code };
+                    let len = packed_gains.push(&[step.gain], 4, bytes);
+                    gains.put(&bytes[..len]);
+                    if header.has(FLAG_WEIGHTS) {
+                        steps.put(&step.step.to_le_bytes());
                     }
-                }
-                if room.raw[i] {
-                    values.fill(0);
-                    (step.gain, code) = (0, RowCode::default());
-                }
-                live = live.max(values.iter().rposition(|&value| value != 0).map_or(0, |last| last + 1));
-                room.steps[r] = step;
-                let len = packed_gains.push(&[step.gain], 4, bytes);
-                gains.put(&bytes[..len]);
-                if header.has(FLAG_WEIGHTS) {
-                    steps.put(&step.step.to_le_bytes());
-                }
-                if header.n_centres > 0 {
-                    reaches.put(&[code.reach]);
-                    let len = if width > 0 { packed_indices.push(&[code.centre], width, bytes) } else { 0 };
-                    indices.put(&bytes[..len]);
+                    if header.n_centres > 0 {
+                        reaches.put(&[code.reach]);
+                        let len =
+                            if width > 0 { packed_indices.push(&[code.centre], width, bytes) } else { 0 };
+                        indices.put(&bytes[..len]);
+                    }
                 }
             }
             attempt.live |= live > 0;
@@ -203,23 +185,65 @@ impl<V: Views + ?Sized, S: Fn(usize) -> i8> Pass<'_, V, &S> {
         Ok(attempt)
     }
 
-    /// Quantises a row; `None` where that is beyond the coder, and the row is stored raw.
+    /// Quantises a panel of rows, whose values are those from row `at` of the run on. What cannot be coded, or misses the
+    /// bound that was asked for, is marked raw.
     #[inline(always)]
-    fn quantize<R: Distortion>(
+    #[expect(clippy::too_many_arguments, reason = "what a pass has at hand")]
+    fn panel<S: Simd, R: Distortion>(
         &self,
-        x: &[f32],
-        step: &mut RowStep,
+        simd: S,
+        rows: Range<usize>,
+        at: usize,
+        room: &mut RunRoom,
         scratch: &mut Scratch,
-        values: &mut [i32],
-        (whiten, stages): (&[f32], &mut [Stage]),
-    ) -> Option<(RowCode, RowError)> {
-        let rank = values.len();
-        let (unit, code) = self.kernel.analyse(x, scratch);
-        let z = &mut scratch.z[..rank];
-        step.gain = self.quantizer.gain(z, unit, whiten, &mut scratch.q);
-        self.quantizer.quantize(z, unit, *step, values, stages)?;
-        self.kernel.decode_stepped(self.quantizer, *step, code, values, &mut scratch.q, &mut scratch.back);
-        Some((code, self.kernel.measure::<R>(x, &scratch.back, &mut scratch.deviation)))
+        attempt: &mut Attempt,
+        tally: &mut Tally,
+    ) -> Result<()> {
+        let (rank, count) = (self.kernel.skeleton.rank(), rows.len());
+        let RunRoom { values, steps, raw, whiten, stages, panel, .. } = room;
+        let passage = Passage { transform: self.transform, kernel: self.kernel, quantizer: self.quantizer };
+        let (values, steps) = (&mut values[at * rank..][..count * rank], &mut steps[at..][..count]);
+        let raw = &mut raw[rows.clone()];
+        let mut coded = [false; PANEL];
+        for (r, i) in rows.clone().enumerate() {
+            raw[r] = self.codec.assembly().load(self.rows, i, passage.row(panel, r))?;
+            coded[r] = !raw[r];
+            steps[r] = RowStep { gain: 0, step: (self.step_of_row)(i) };
+        }
+        passage.analyse(simd, panel, (&coded[..count], steps), scratch);
+        passage.begin(panel);
+        for (r, values) in values.chunks_exact_mut(rank).enumerate() {
+            if coded[r] {
+                let (z, unit) = passage.coefficients(panel, r);
+                steps[r].gain = self.quantizer.gain(z, unit, whiten, &mut scratch.q);
+                coded[r] = self.quantizer.quantize(z, unit, steps[r], values, stages).is_some();
+            }
+            if coded[r] {
+                let live = values.iter().rposition(|&value| value != 0).map_or(0, |last| last + 1);
+                let (bins, points) = (&mut panel.bins[..live], &mut panel.points[..live]);
+                self.quantizer.codes(steps[r], bins);
+                self.quantizer.points(&values[..live], bins, points);
+                passage.put(panel, r, steps[r], panel.codes[r], live);
+            }
+        }
+        passage.synthesise(simd, panel, &coded[..count]);
+        for (r, (i, values)) in rows.zip(values.chunks_exact_mut(rank)).enumerate() {
+            if coded[r] {
+                let (x, back) = passage.both(panel, r);
+                let error = self.kernel.measure::<R>(x, back, &mut scratch.deviation);
+                if self.missed::<R>(error) {
+                    (attempt.missed, coded[r]) = (true, false);
+                } else {
+                    tally.add(self.rows.weight(i), error);
+                }
+            }
+            if !coded[r] {
+                raw[r] = true;
+                values.fill(0);
+                steps[r].gain = 0;
+            }
+        }
+        Ok(())
     }
 
     /// Whether a row misses the bound that was asked for; it is then stored raw.
@@ -233,56 +257,28 @@ impl<V: Views + ?Sized, S: Fn(usize) -> i8> Pass<'_, V, &S> {
     fn code<'r>(&self, room: &'r mut RunRoom, count: usize, live: usize) -> Option<&'r [u8]> {
         let rank = self.kernel.skeleton.rank();
         let mut encoder = Encoder::new(&mut room.coded);
+        let mut binned = None;
         for r in (0..count).rev() {
-            let values = &room.values[r * rank..r * rank + live];
-            if self.quantizer.has_trellis() {
-                // Symbols are coded last to first, and which quantiser each had is known first to last.
-                let mut walk = Walk::default();
-                for (set, &value) in room.sets.iter_mut().zip(values) {
-                    *set = walk.quantizer() as u8;
-                    walk.pass(value);
-                }
+            let bins = &mut room.panel.bins[..live];
+            if binned != Some(room.steps[r]) {
+                self.quantizer.codes(room.steps[r], bins);
+                binned = Some(room.steps[r]);
             }
-            for (j, &value) in values.iter().enumerate().rev() {
-                // More than any one value can take.
-                if encoder.room() < 32 {
-                    return None;
-                }
-                let set = if self.quantizer.has_trellis() { usize::from(room.sets[j]) } else { 0 };
-                let bin = self.quantizer.bin(j, room.steps[r]);
-                self.quantizer.model().put(&mut encoder, j % LANES, set, bin, value);
-            }
+            self.quantizer.put(&mut encoder, &room.values[r * rank..][..live], bins, &mut room.sets)?;
         }
         Some(encoder.finish())
     }
 }
 
-impl Kernel<'_> {
-    /// Decodes a row of values into `x`; `q` is scratch for as many.
-    #[inline(always)]
-    pub fn decode_stepped(
-        &self,
-        quantizer: BlockStep<'_>,
-        step: RowStep,
-        code: RowCode,
-        values: &[i32],
-        q: &mut [f32],
-        x: &mut [f32],
-    ) {
-        let q = &mut q[..values.len()];
-        let largest = values.iter().fold(0, |largest, value| largest.max(value.unsigned_abs()));
-        let peak =
-            (f64::from(quantizer.step_of(step)) * (f64::from(largest) + 1.0)).min(f64::from(f32::MAX)) as f32;
-        let t = self.skeleton.reach().decode(code.reach).abs();
-        let unit = super::unit_of(peak.max(t).max(self.skeleton.peak()));
-        quantizer.dequantize(values, step, unit, q);
-        self.synthesise(code, q, unit, x);
-    }
-}
-
 impl RunRoom {
     /// Room for the runs of a codec.
-    pub fn new(rank: usize, rows_per_run: usize, max_rows: usize, trellis: bool) -> Result<Self> {
+    pub fn new(
+        transform: &Transform,
+        rank: usize,
+        rows_per_run: usize,
+        max_rows: usize,
+        trellis: bool,
+    ) -> Result<Self> {
         const WHAT: &str = "the workspace";
         let rows = rows_per_run.min(max_rows);
         let stages = if trellis { rank } else { 0 };
@@ -294,14 +290,21 @@ impl RunRoom {
             steps: try_vec(rows, RowStep::default(), WHAT)?,
             coded: try_vec(Self::coded_bytes(rows, rank), 0, WHAT)?,
             raw: try_vec(max_rows, false, WHAT)?,
+            panel: Panel::new(transform, max_rows)?,
         })
     }
 
     /// Bytes of [`RunRoom::new`].
-    pub fn bytes(rank: usize, rows_per_run: usize, max_rows: usize, trellis: bool) -> Option<usize> {
+    pub fn bytes(
+        transform: &Transform,
+        rank: usize,
+        rows_per_run: usize,
+        max_rows: usize,
+        trellis: bool,
+    ) -> Option<usize> {
         let rows = rows_per_run.min(max_rows);
         let stages = if trellis { rank * (size_of::<Stage>() + 1) } else { 0 };
-        let row = 4 * rank + stages;
+        let row = 4 * rank + stages + Panel::bytes(transform, max_rows);
         (row + rows * (4 * rank + size_of::<RowStep>()) + Self::coded_bytes(rows, rank)).checked_add(max_rows)
     }
 

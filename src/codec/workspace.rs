@@ -2,6 +2,7 @@
 
 use super::Codec;
 use super::row::Scratch;
+use super::transform::{Panel, Transform};
 use crate::error::{Count, Error, Result, try_vec};
 use crate::skeleton::Skeleton;
 use crate::stepped::{RowStep, Stepper};
@@ -41,6 +42,8 @@ pub(super) struct RunRoom {
     /// without one.
     pub stages: Vec<Stage>,
     pub sets: Vec<u8>,
+    /// Rows on their way through the transform.
+    pub panel: Panel,
 }
 
 /// Room for the skeleton of a block, and for the rows it is fitted to.
@@ -73,8 +76,10 @@ impl Workspace {
                 })
             }
         };
-        let runs = match &codec.stepper {
-            Some(stepper) => Some(RunRoom::new(dim, codec.rows_per_run(), max_rows, stepper.has_trellis())?),
+        let runs = match &codec.stepped {
+            Some((stepper, transform)) => {
+                Some(RunRoom::new(transform, dim, codec.rows_per_run(), max_rows, stepper.has_trellis())?)
+            }
             None => None,
         };
         Ok(Self {
@@ -92,8 +97,8 @@ impl Workspace {
         let overflow = Error::OutOfRange { what: "the workspace" };
         let dim = codec.layout.dim();
         let fixed = 4 * dim + Scratch::bytes(dim) + row_bytes(codec);
-        if let Some(stepper) = &codec.stepper {
-            let runs = RunRoom::bytes(dim, codec.rows_per_run(), max_rows, stepper.has_trellis());
+        if let Some((stepper, transform)) = &codec.stepped {
+            let runs = RunRoom::bytes(transform, dim, codec.rows_per_run(), max_rows, stepper.has_trellis());
             return runs.and_then(|runs| runs.checked_add(fixed)).ok_or(overflow);
         }
         if codec.skeleton.is_some() {
@@ -126,14 +131,17 @@ impl Workspace {
             return Err(Error::OtherWorkspace { what: "skeletons of its blocks" });
         }
         let (values, rows) = (codec.rows_per_run().min(n) * dim, n);
-        let stages = if codec.stepper.as_ref().is_some_and(Stepper::has_trellis) { dim } else { 0 };
-        let roomy = |runs: &RunRoom| {
-            runs.values.len() >= values
-                && runs.raw.len() >= rows
-                && runs.whiten.len() >= dim
-                && runs.stages.len() >= stages
+        let roomy = |(stepper, transform): &(Stepper, Transform)| {
+            let stages = if stepper.has_trellis() { dim } else { 0 };
+            self.runs.as_ref().is_some_and(|runs| {
+                runs.values.len() >= values
+                    && runs.raw.len() >= rows
+                    && runs.whiten.len() >= dim
+                    && runs.stages.len() >= stages
+                    && runs.panel.has_room(transform, n)
+            })
         };
-        if codec.stepper.is_some() && !self.runs.as_ref().is_some_and(roomy) {
+        if !codec.stepped.as_ref().is_none_or(roomy) {
             return Err(Error::OtherWorkspace { what: "runs of this size" });
         }
         Ok(())

@@ -10,7 +10,7 @@
 mod tables;
 
 use crate::error::{Result, try_reserve, try_vec};
-use crate::rans::{Decoder, Encoder, FREQ_BITS, Share};
+use crate::rans::{Decoder, Encoder, FREQ_BITS, LANES, Prepared, Share};
 use tables::FAMILY;
 
 /// Number of tables.
@@ -28,11 +28,11 @@ pub const SYMBOLS: usize = 2 * WIDEST as usize + 1;
 pub const LARGEST: i32 = 1 << LARGEST_BITS;
 /// Low bits that are split off at most, and bits that an escape adds at most.
 const LARGEST_BITS: u32 = 24;
-/// Unit of the reconstruction offsets: 1/256 of a step.
-pub const OFFSET_UNIT: f32 = 1.0 / 256.0;
+/// Reconstruction points are integers, in this part of a step.
+pub const POINTS: i32 = 64;
 /// Offset where the deviation is so large that the density hardly changes within a step: the middle of the step's
 /// interval, which the dead zone shifts by an eighth.
-const WIDE_OFFSET: u8 = 32;
+const WIDE_OFFSET: u8 = 8;
 /// Magnitudes with an offset of their own; larger ones share the last.
 pub const OFFSET_SIZES: usize = 4;
 
@@ -66,12 +66,24 @@ pub struct Bin {
 }
 
 impl Bin {
+    /// As it is kept for a component of a row: the table, plus 256 for each low bit.
+    #[inline(always)]
+    pub fn code(eighths: i32) -> u16 {
+        let bin = ((eighths + 1) >> 1).clamp(FIRST_BIN, LAST_BIN + 4 * LARGEST_BITS as i32);
+        let octaves = (bin - LAST_BIN + 3).max(0) >> 2;
+        (bin - 4 * octaves - FIRST_BIN + 256 * octaves) as u16
+    }
+
+    /// The bin of a code.
+    #[inline(always)]
+    pub fn from_code(code: u16) -> Self {
+        Self { table: usize::from(code & 0xFF), shift: u32::from(code >> 8) }
+    }
+
     /// The bin of `8·log₂(σ·g/Δ)`.
     #[inline(always)]
     pub fn of(eighths: i32) -> Self {
-        let bin = ((eighths + 1) >> 1).clamp(FIRST_BIN, LAST_BIN + 4 * LARGEST_BITS as i32);
-        let octaves = (bin - LAST_BIN + 3).max(0) >> 2;
-        Self { table: (bin - 4 * octaves - FIRST_BIN) as usize, shift: octaves as u32 }
+        Self::from_code(Self::code(eighths))
     }
 }
 
@@ -79,7 +91,7 @@ impl Bin {
 struct Family {
     /// For the plain quantiser, and for the two quantisers of a trellis.
     sets: [Tables; 3],
-    /// How far the reconstruction point of the plain quantiser lies beyond the value, in 1/256 steps, for
+    /// How far the reconstruction point of the plain quantiser lies beyond the value, in 1/64 steps, for
     /// magnitudes 1, 2, 3, and 4 and up.
     offsets: [[u8; OFFSET_SIZES]; BINS],
 }
@@ -93,16 +105,34 @@ struct Tables {
     frequencies: [[u16; WIDEST as usize + 1]; BINS],
 }
 
-/// The tables of one quantiser, laid out for coding.
+/// The tables of one quantiser, laid out for coding. There is room for a power of two of tables and of symbols in each,
+/// so that a masked index needs no check.
 #[derive(Debug, Clone)]
 struct Set {
-    /// Symbol of each slot, `[BINS, 4096]`.
+    /// Symbol of each slot, `[TABLES, 4096]`.
     slots: Vec<u8>,
-    /// Share of each symbol.
-    shares: [[Share; SYMBOLS]; BINS],
+    /// `[TABLES, PER_TABLE]`.
+    symbols: Vec<Symbol>,
+    /// As [`Set::symbols`], for the encoder.
+    prepared: Vec<Prepared>,
     /// Bits of each magnitude, without those of an escape.
     bits: [[f32; WIDEST as usize + 1]; BINS],
     escapes: &'static [i32; BINS],
+}
+
+const TABLES: usize = BINS.next_power_of_two();
+const PER_TABLE: usize = SYMBOLS.next_power_of_two();
+const SLOTS_MASK: usize = (TABLES << FREQ_BITS) - 1;
+const SYMBOLS_MASK: usize = TABLES * PER_TABLE - 1;
+
+/// A symbol as it is decoded.
+#[derive(Debug, Clone, Copy, Default)]
+struct Symbol {
+    share: Share,
+    /// Reconstruction point, in 1/64 steps.
+    point: i16,
+    /// Whether more follows: 1, else 0.
+    escape: u16,
 }
 
 /// All tables that a codec needs, laid out for coding: one set for the values of the plain quantiser, or one
@@ -114,30 +144,39 @@ pub struct Model {
 }
 
 impl Set {
-    fn new(tables: &'static Tables) -> Result<Self> {
-        let mut slots = try_vec(BINS << FREQ_BITS, 0, "the tables")?;
-        let mut shares = [[Share { start: 0, freq: 0 }; SYMBOLS]; BINS];
+    /// `points` turns a bin and a value into a reconstruction point.
+    fn new(tables: &'static Tables, point: impl Fn(Bin, i32) -> i32) -> Result<Self> {
+        const WHAT: &str = "the tables";
+        let mut slots = try_vec(TABLES << FREQ_BITS, 0, WHAT)?;
+        let mut symbols = try_vec(TABLES * PER_TABLE, Symbol::default(), WHAT)?;
+        let mut prepared = try_vec(TABLES * PER_TABLE, Prepared::default(), WHAT)?;
         let mut bits = [[0.0; WIDEST as usize + 1]; BINS];
-        for (bin, shares) in shares.iter_mut().enumerate() {
+        for table in 0..BINS {
             let mut start = 0;
-            for (symbol, share) in shares.iter_mut().enumerate() {
-                let size = symbol.abs_diff(WIDEST as usize);
-                let freq = tables.frequencies[bin][size];
-                *share = Share { start, freq };
-                bits[bin][size] = FREQ_BITS as f32 - f32::from(freq.max(1)).log2();
-                let at = (bin << FREQ_BITS) + usize::from(start);
+            for symbol in 0..SYMBOLS {
+                let value = symbol as i32 - WIDEST;
+                let size = value.unsigned_abs() as usize;
+                let freq = tables.frequencies[table][size];
+                let share = Share { start, freq };
+                let escape = u16::from(value.abs() == tables.escapes[table]);
+                let point = point(Bin { table, shift: 0 }, value) as i16;
+                symbols[table * PER_TABLE + symbol] = Symbol { share, point, escape };
+                prepared[table * PER_TABLE + symbol] = Prepared::new(share);
+                bits[table][size] = FREQ_BITS as f32 - f32::from(freq.max(1)).log2();
+                let at = (table << FREQ_BITS) + usize::from(start);
                 slots[at..at + usize::from(freq)].fill(symbol as u8);
                 start += freq;
             }
             debug_assert_eq!(start, 1 << FREQ_BITS);
         }
-        Ok(Self { slots, shares, bits, escapes: &tables.escapes })
+        Ok(Self { slots, symbols, prepared, bits, escapes: &tables.escapes })
     }
 
+    /// Where the symbol of the high part of a value is.
     #[inline(always)]
-    fn share(&self, bin: Bin, high: i32) -> Share {
-        let escape = self.escapes[bin.table];
-        self.shares[bin.table][(high.clamp(-escape, escape) + WIDEST) as usize]
+    fn index(&self, table: usize, high: i32) -> usize {
+        let escape = self.escapes[table];
+        table * PER_TABLE + (high.clamp(-escape, escape) + WIDEST) as usize
     }
 }
 
@@ -145,22 +184,58 @@ impl Model {
     /// Lays out the committed tables: those of the plain quantiser, or those of a trellis.
     pub fn new(trellis: bool) -> Result<Self> {
         let family = &FAMILY;
+        let offsets = &family.offsets;
         let mut sets = try_reserve(2, "the tables")?;
-        for tables in if trellis { &family.sets[1..] } else { &family.sets[..1] } {
-            sets.push(Set::new(tables)?);
+        if trellis {
+            for (set, tables) in family.sets[1..].iter().enumerate() {
+                sets.push(Set::new(tables, |_, value| trellis_point(set, value))?);
+            }
+        } else {
+            sets.push(Set::new(&family.sets[0], |bin, value| plain_point(offsets, bin, value))?);
         }
-        Ok(Self { sets, offsets: &family.offsets })
+        Ok(Self { sets, offsets })
     }
 
-    /// How far the reconstruction point of a value of the plain quantiser lies beyond it, in steps.
+    /// Reconstruction point of a value of the plain quantiser, in 1/64 steps.
     #[inline(always)]
-    pub fn offset(&self, bin: Bin, value: i32) -> f32 {
-        let size = (value.unsigned_abs() as usize).min(OFFSET_SIZES);
-        if size == 0 {
-            return 0.0;
+    pub fn point(&self, bin: Bin, value: i32) -> i32 {
+        plain_point(self.offsets, bin, value)
+    }
+
+    /// Decodes the next value of every lane, whose bins have these codes, to its reconstruction point. Returns false, with
+    /// nothing done, where that takes more than a look into tables.
+    #[inline(always)]
+    pub fn take_all(
+        &self,
+        decoder: &mut Decoder<'_>,
+        codes: &[u16; LANES],
+        points: &mut [i32; LANES],
+    ) -> bool {
+        let set = &self.sets[0];
+        let (Some(slots), Some(symbols)) = (
+            set.slots.first_chunk::<{ TABLES << FREQ_BITS }>(),
+            set.symbols.first_chunk::<{ TABLES * PER_TABLE }>(),
+        ) else {
+            return false;
+        };
+        if codes.iter().fold(0, |all, code| all | code) > 0xFF {
+            return false;
         }
-        let units = if bin.shift > 0 { WIDE_OFFSET } else { self.offsets[bin.table][size - 1] };
-        f32::from(units) * OFFSET_UNIT * value.signum() as f32
+        let before = decoder.clone();
+        let mut escapes = 0;
+        let done = decoder.advance_all(|lane, slot| {
+            let table = usize::from(codes[lane]);
+            let symbol = usize::from(slots[((table << FREQ_BITS) | slot) & SLOTS_MASK]);
+            let symbol = symbols[(table * PER_TABLE + symbol) & SYMBOLS_MASK];
+            points[lane] = i32::from(symbol.point);
+            escapes |= symbol.escape;
+            symbol.share
+        });
+        if escapes != 0 {
+            *decoder = before;
+            return false;
+        }
+        done
     }
 
     /// Encodes `value`, of magnitude [`LARGEST`] at most, before what was encoded last. `set` is the quantiser of
@@ -179,7 +254,7 @@ impl Model {
             put_bits(encoder, lane, 1, 1);
             (0..rest).for_each(|_| put_bits(encoder, lane, 0, 1));
         }
-        encoder.put(lane, set.share(bin, high));
+        encoder.put_prepared(lane, set.prepared[set.index(bin.table, high)]);
     }
 
     /// Decodes the next value of a lane. A damaged stream may give any value; none is larger than what an
@@ -188,7 +263,7 @@ impl Model {
     pub fn take(&self, decoder: &mut Decoder<'_>, lane: usize, set: usize, bin: Bin) -> i32 {
         let set = &self.sets[set];
         let symbol = usize::from(set.slots[(bin.table << FREQ_BITS) + decoder.slot(lane)]);
-        decoder.advance(lane, set.shares[bin.table][symbol]);
+        decoder.advance(lane, set.symbols[bin.table * PER_TABLE + symbol].share);
         let mut high = symbol as i32 - WIDEST;
         if high.abs() == set.escapes[bin.table] {
             let mut rest = 0;
@@ -218,6 +293,23 @@ impl Model {
     pub fn cost(&self, set: usize, bin: Bin, value: i32) -> f32 {
         self.bits(set, Bin { shift: 0, ..bin }, split(value, bin.shift).0.abs()) + bin.shift as f32
     }
+}
+
+/// `64·(value + offset)`, with an offset away from zero.
+#[inline(always)]
+fn plain_point(offsets: &[[u8; OFFSET_SIZES]; BINS], bin: Bin, value: i32) -> i32 {
+    let size = (value.unsigned_abs() as usize).min(OFFSET_SIZES);
+    if size == 0 {
+        return 0;
+    }
+    let offset = if bin.shift > 0 { WIDE_OFFSET } else { offsets[bin.table][size - 1] };
+    value.wrapping_mul(POINTS).wrapping_add(i32::from(offset) * value.signum())
+}
+
+/// `64·(value − ½·sign)` in the second quantiser of a trellis, `64·value` in the first.
+#[inline(always)]
+pub fn trellis_point(set: usize, value: i32) -> i32 {
+    value.wrapping_mul(POINTS).wrapping_sub(value.signum() * set as i32 * (POINTS / 2))
 }
 
 /// Bits that a value of deviation `sigma`, quantised with `step`, takes on average.
@@ -337,7 +429,7 @@ mod tests {
                 let mut buffer = [0; 200];
                 let mut encoder = Encoder::new(&mut buffer);
                 (0..80).for_each(|_| encoder.put(0, Share::of_bits(0, 1)));
-                encoder.put(0, model.sets[0].share(bin, sign * escape));
+                encoder.put(0, model.sets[0].symbols[model.sets[0].index(table, sign * escape)].share);
                 let mut decoder = Decoder::new(encoder.finish()).unwrap();
                 let value = model.take(&mut decoder, 0, 0, bin);
                 assert!(value.signum() == sign && value.abs() <= 4 * LARGEST, "{value}");

@@ -225,13 +225,16 @@ fn code_rows<'a>(
     let floats = || try_vec(rank, 0.0_f32, WHAT);
     let (mut whiten, mut scratch, mut back) = (floats()?, floats()?, floats()?);
     let (mut values, mut stages) = (try_vec(rank, 0, WHAT)?, try_vec(rank, Stage::default(), WHAT)?);
+    let (mut bins, mut points) = (try_vec(rank, 0, WHAT)?, try_vec(rank, 0, WHAT)?);
     stepper.whiten(step, &mut whiten);
     let (mut bits, mut squared, mut count, mut total) = (0.0, 0.0, 0.0_f64, 0.0_f64);
     for (z, &weight) in rows.chunks_exact(rank).zip(weights) {
         let row = RowStep { gain: quantizer.gain(z, unit, &whiten, &mut scratch), step: 0 };
         // A row whose values are too large to be coded is stored raw: 32 bits a value at most, no error.
         if quantizer.quantize(z, unit, row, &mut values, &mut stages).is_some() {
-            quantizer.dequantize(&values, row, unit, &mut back);
+            quantizer.codes(row, &mut bins);
+            quantizer.points(&values, &bins, &mut points);
+            quantizer.dequantize(&points, row, unit, &mut back);
             bits += quantizer.bits(&values, row);
             let off =
                 |(z, back): (&f32, &f32)| (f64::from(unit) * (f64::from(*z) - f64::from(*back))).powi(2);

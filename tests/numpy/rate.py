@@ -11,8 +11,8 @@ FIRST_BIN, LAST_BIN, MOST_LOW_BITS = -16, 9, 24
 # By quantiser: 0 plain, 1 and 2 those of a trellis.
 _FILE = np.loadtxt(TABLE, skiprows=1, dtype=np.int64).reshape(3, 26, -1)
 ESCAPES = _FILE[..., 3]  # [quantisers, tables]
-OFFSETS = _FILE[0, :, 4:8]  # of magnitudes 1, 2, 3 and larger, in 1/256 steps, [tables, 4]
-WIDE_OFFSET = 32  # where low bits are split off
+OFFSETS = _FILE[0, :, 4:8]  # of magnitudes 1, 2, 3 and larger, in 1/64 steps, [tables, 4]
+WIDE_OFFSET = 8  # where low bits are split off
 FREQUENCIES = _FILE[..., 8:]  # of magnitudes, [quantisers, tables, 21]
 
 # Upper ends of the eighths of an octave, as binary32.
@@ -39,7 +39,7 @@ def bins(eighths):
 def offsets(tables, low_bits, values):
     """How far the reconstruction points of values of the plain quantiser lie beyond them, in steps."""
     found = OFFSETS[tables, np.clip(np.abs(values), 1, 4) - 1]
-    return np.sign(values) * np.where(low_bits > 0, WIDE_OFFSET, found) / 256.0
+    return np.sign(values) * np.where(low_bits > 0, WIDE_OFFSET, found) / 64.0
 
 
 def cost(quantisers, tables, low_bits, values):

@@ -180,7 +180,7 @@ def main():
             counts.add(y, variances)
             streams.append((y[::4], variances))
     beyond = np.where(counts.nonzero > 50, counts.beyond / np.maximum(counts.nonzero, 1), 0)
-    offsets = np.clip(np.round(256 * beyond), 0, 256 * 2 * THETA).astype(int)
+    offsets = np.clip(np.round(64 * beyond), 0, 64 * 2 * THETA).astype(int)
     tables, escapes = tables_of(counts.values)
     sets = [(tables, escapes), *zip(*train_trellis(streams, tables, escapes))]
     sys.stdout.write(rust(sets, offsets))
