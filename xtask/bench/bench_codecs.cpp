@@ -173,7 +173,7 @@ void access(std::size_t d, const Effort& effort, Output& out) {
 
 // A batch of blocks on one thread and on two.
 void threads(const Effort& effort, Output& out) {
-    constexpr std::size_t kBlocks = 16;
+    constexpr std::size_t kBlocks = 8;
     Table table;
     std::vector<std::unique_ptr<Subject<Half>>> subjects;
     subjects.push_back(Width::of(128).turbo_subject<Half>(4, kRows));
