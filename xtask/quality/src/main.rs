@@ -180,8 +180,10 @@ fn speed(docs: &Path, files: &[PathBuf], json: Option<&Path>) -> Result<()> {
     for file in files {
         lines.extend(performance::load(file)?);
     }
-    let whole = |lines: &[performance::Line]| lines.iter().map(|line| format!("{}\n", line.text)).collect::<String>();
-    let of = |lines: &[performance::Line]| lines.iter().map(|line| line.measurement.clone()).collect::<Vec<_>>();
+    let whole =
+        |lines: &[performance::Line]| lines.iter().map(|line| format!("{}\n", line.text)).collect::<String>();
+    let of =
+        |lines: &[performance::Line]| lines.iter().map(|line| line.measurement.clone()).collect::<Vec<_>>();
     let measured = of(&lines);
     for name in performance::NAMES {
         let table = performance::table(&measured, name).filter(|table| table.row_count() > 0);

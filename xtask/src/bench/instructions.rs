@@ -50,7 +50,8 @@ pub fn run(bench: &Bench) -> Result<PathBuf> {
             });
             println!("{case:<14} {tier:<7} {was:>12} {count:>12} {change:>9}");
             writeln!(table, "{key}{count}")?;
-            let record = json!({"suite": "instructions", "name": case, "tier": tier, "instructions_per_value": now});
+            let record =
+                json!({"suite": "instructions", "name": case, "tier": tier, "instructions_per_value": now});
             writeln!(lines, "{record}")?;
         }
     }
@@ -76,8 +77,10 @@ fn count(bench: &Bench, case: &str, function: &str, tier: &str) -> Result<f64> {
     let output = valgrind.output().with_context(|| format!("cannot start `{shown}`"))?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "`{shown}` failed: {}\n{said}", output.status);
-    let collected = said.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse::<f64>().ok());
-    let values: f64 = String::from_utf8_lossy(&output.stdout).trim().parse().with_context(|| shown.clone())?;
+    let collected =
+        said.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse::<f64>().ok());
+    let values: f64 =
+        String::from_utf8_lossy(&output.stdout).trim().parse().with_context(|| shown.clone())?;
     let collected = collected.with_context(|| format!("`{shown}` does not say what it counted"))?;
     ensure!(collected > 0.0, "`{shown}` counted nothing: {function} was not called");
     Ok(collected / values)

@@ -134,8 +134,7 @@ fn on_one_core(program: impl AsRef<OsStr>) -> Command {
 
 /// Tables and picture, by the program that has what draws.
 fn render(bench: &Bench, results: &[PathBuf]) -> Result<()> {
-    let mut render =
-        cargo(["run", "--quiet", "--release", "--package", "quality", "--", "--suite", "none"]);
+    let mut render = cargo(["run", "--quiet", "--release", "--package", "quality", "--", "--suite", "none"]);
     for file in results {
         render.arg("--performance").arg(file);
     }

@@ -73,7 +73,8 @@ pub fn load(path: &Path) -> Result<Vec<Line>> {
     }
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let line = |text: &str| {
-        let measurement = serde_json::from_str(text).with_context(|| format!("{}: {text}", path.display()))?;
+        let measurement =
+            serde_json::from_str(text).with_context(|| format!("{}: {text}", path.display()))?;
         Ok(Line { text: text.to_owned(), measurement })
     };
     text.lines().map(line).collect()
@@ -82,8 +83,7 @@ pub fn load(path: &Path) -> Result<Vec<Line>> {
 /// `old`, with all suites that occur in `new` replaced, in the order of suites.
 pub fn merge(old: Vec<Line>, new: Vec<Line>) -> Vec<Line> {
     let suite = |line: &Line| line.measurement.suite.clone();
-    let mut lines: Vec<Line> =
-        old.into_iter().filter(|o| new.iter().all(|n| suite(n) != suite(o))).collect();
+    let mut lines: Vec<Line> = old.into_iter().filter(|o| new.iter().all(|n| suite(n) != suite(o))).collect();
     lines.extend(new);
     lines.sort_by_key(suite);
     lines
@@ -95,7 +95,8 @@ mod tests {
 
     #[test]
     fn measured_suites_replace_their_lines() {
-        let line = |text: &str| Line { text: text.to_owned(), measurement: serde_json::from_str(text).unwrap() };
+        let line =
+            |text: &str| Line { text: text.to_owned(), measurement: serde_json::from_str(text).unwrap() };
         let old = [
             r#"{"suite":"speed","name":"rdo","d":64}"#,
             r#"{"suite":"cold","name":"rdo","d":64}"#,

@@ -58,10 +58,9 @@ fn panel(
         }
         let own = matches!(name, "turbo 4 bits" | "rdo");
         let (line, fill) = (colour.stroke_width(if own { 3 } else { 2 }), colour.filled());
-        chart
-            .draw_series(LineSeries::new(points.iter().copied(), line))?
-            .label(name)
-            .legend(move |at| EmptyElement::at(at) + PathElement::new([(0, 0), (24, 0)], line) + Circle::new((12, 0), 4, fill));
+        chart.draw_series(LineSeries::new(points.iter().copied(), line))?.label(name).legend(move |at| {
+            EmptyElement::at(at) + PathElement::new([(0, 0), (24, 0)], line) + Circle::new((12, 0), 4, fill)
+        });
         chart.draw_series(points.iter().map(|&at| Circle::new(at, 4, fill)))?;
     }
     legend(&mut chart)

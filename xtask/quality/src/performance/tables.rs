@@ -98,14 +98,20 @@ fn title(m: &Measurement) -> String {
 fn machine(all: &[Measurement]) -> Table {
     let row = |m: &Measurement| {
         let cores = m.cores.map_or(String::new(), |cores| cores.to_string());
-        vec![m.name.clone(), cores, m.tier.clone().unwrap_or_default(), m.openblas.clone().unwrap_or_default()]
+        vec![
+            m.name.clone(),
+            cores,
+            m.tier.clone().unwrap_or_default(),
+            m.openblas.clone().unwrap_or_default(),
+        ]
     };
     let header = ["processor", "cores", "tier", "kernels of OpenBLAS"];
     report::table(&header, of(all, "machine").map(row).collect(), 1)
 }
 
 /// A row of the aims: what, for which measurements, which of their numbers, and how large it should be.
-type Aim = (&'static str, fn(&Measurement) -> bool, fn(&Measurement) -> Option<f64>, fn(f64) -> bool, &'static str);
+type Aim =
+    (&'static str, fn(&Measurement) -> bool, fn(&Measurement) -> Option<f64>, fn(f64) -> bool, &'static str);
 
 /// What is aimed at, and what was measured.
 fn aims(all: &[Measurement]) -> Table {
@@ -183,15 +189,16 @@ fn aims(all: &[Measurement]) -> Table {
 
 /// A row per codec and rival, a column per width: millions of values per second.
 fn speed(all: &[Measurement], op: &str) -> Table {
-    let is = |m: &&Measurement| m.op == op || m.op == "copy" || (m.op == "product" && m.name.contains("OpenBLAS"));
+    let is =
+        |m: &&Measurement| m.op == op || m.op == "copy" || (m.op == "product" && m.name.contains("OpenBLAS"));
     let shown: Vec<&Measurement> = of(all, "speed").filter(is).collect();
     let widths = distinct(shown.iter().filter_map(|m| m.d));
     let row = |name: String| {
         let same: Vec<&&Measurement> = shown.iter().filter(|m| title(m) == name).collect();
         let bpv = same.last().and_then(|m| m.bpv);
-        let cells = widths.iter().map(|&d| {
-            text(same.iter().find(|m| m.d == Some(d)).and_then(|m| m.values_per_s), millions)
-        });
+        let cells = widths
+            .iter()
+            .map(|&d| text(same.iter().find(|m| m.d == Some(d)).and_then(|m| m.values_per_s), millions));
         let mut row = vec![name.clone(), text(bpv, |bpv| format!("{bpv:.2}"))];
         row.extend(cells);
         row
@@ -281,7 +288,14 @@ fn threads(all: &[Measurement]) -> Table {
     let row = |m: &Measurement| {
         let number = |n: Option<usize>| n.map_or(String::new(), |n| n.to_string());
         let ratio = text(m.ratio_to_one_thread, |x| format!("{x:.2}"));
-        vec![m.name.clone(), m.op.clone(), number(m.d), number(m.threads), text(m.values_per_s, millions), ratio]
+        vec![
+            m.name.clone(),
+            m.op.clone(),
+            number(m.d),
+            number(m.threads),
+            text(m.values_per_s, millions),
+            ratio,
+        ]
     };
     let header = ["codec", "call", "d", "threads", "million values/s", "÷ 1 thread"];
     report::table(&header, of(all, "threads").map(row).collect(), 2)
@@ -315,9 +329,16 @@ fn instructions(all: &[Measurement]) -> Table {
 fn sessions(all: &[Measurement]) -> Table {
     let row = |m: &Measurement| {
         let mebi = |bytes: f64| three(bytes / 1_048_576.0);
-        let times =
-            [m.seconds, m.hash_seconds, m.load_seconds, m.compress_seconds, m.prefill_seconds, m.disk_seconds];
-        let mut row = vec![m.name.clone(), m.rows.clone().unwrap_or_default(), text(m.bpv, |x| format!("{x:.2}"))];
+        let times = [
+            m.seconds,
+            m.hash_seconds,
+            m.load_seconds,
+            m.compress_seconds,
+            m.prefill_seconds,
+            m.disk_seconds,
+        ];
+        let mut row =
+            vec![m.name.clone(), m.rows.clone().unwrap_or_default(), text(m.bpv, |x| format!("{x:.2}"))];
         row.extend([m.state_bytes, m.session_bytes].map(|bytes| text(bytes, mebi)));
         row.extend(times.map(|seconds| text(seconds, millis)));
         row.push(text(m.ratio_to_prefill, three));
@@ -361,7 +382,8 @@ fn links(all: &[Measurement]) -> Table {
             rows.push([model.to_owned(), name.clone()].into_iter().chain(cells).collect());
         }
     }
-    let header: Vec<&str> = ["model", "what goes over the link"].into_iter().chain(LINKS.iter().map(|l| l.1)).collect();
+    let header: Vec<&str> =
+        ["model", "what goes over the link"].into_iter().chain(LINKS.iter().map(|l| l.1)).collect();
     report::table(&header, rows, 2)
 }
 
@@ -398,7 +420,9 @@ mod tests {
             ..Measurement::default()
         };
         let table = aims(&[rdo("decode", 0.9), rdo("encode", 0.9)]).to_string();
-        let met = |what: &str| table.lines().find(|line| line.contains(what)).unwrap().trim_end().ends_with("yes |");
+        let met = |what: &str| {
+            table.lines().find(|line| line.contains(what)).unwrap().trim_end().ends_with("yes |")
+        };
         assert!(!met("rdo, decode") && met("rdo, encode"), "{table}");
     }
 
