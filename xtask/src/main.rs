@@ -3,6 +3,7 @@
 //! Each command is one file. Commands show the output of the programs they run as it is, stop at the first
 //! failure, and install with the system's package manager what they need and the machine lacks.
 
+mod bench;
 mod coverage;
 mod demo;
 mod engine;
@@ -50,6 +51,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<OsString>,
     },
+    /// Speed of every preset against what engines use today, instruction counts, sessions of llama.cpp
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Command::Llama => engine::programs(),
         Command::Coverage => coverage::run(),
         Command::Quality { options } => quality::run(&options),
+        Command::Bench(options) => bench::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

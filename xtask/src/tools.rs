@@ -51,11 +51,14 @@ pub const BUILD: &[Tool<'static>] = &[
     },
 ];
 
+const VALGRIND: Tool<'static> =
+    Tool { name: "Valgrind", probe: Probe::Runs(&["valgrind", "--version"]), debian: "valgrind", brew: "" };
+
 /// What the tests take beside [`BUILD`].
 pub const TEST: &[Tool<'static>] = &[
     Tool { name: "GCC", probe: Probe::Runs(&["g++", "--version"]), debian: "g++", brew: "gcc" },
     Tool { name: "Clang", probe: Probe::Runs(&["clang++", "--version"]), debian: "clang", brew: "llvm" },
-    Tool { name: "Valgrind", probe: Probe::Runs(&["valgrind", "--version"]), debian: "valgrind", brew: "" },
+    VALGRIND,
     Tool {
         name: "GCC's sanitizers",
         probe: Probe::Sanitizers("address,undefined"),
@@ -78,6 +81,15 @@ pub const ENGINE: &[Tool<'static>] = &[Tool {
     debian: "python3-pip",
     brew: "python",
 }];
+
+/// What measuring time takes beside [`BUILD`] and [`ENGINE`]: rivals, and what counts instructions and chooses a core.
+pub const BENCH: &[Tool<'static>] = &[
+    VALGRIND,
+    Tool { name: "zstd", probe: Probe::Header("zstd.h"), debian: "libzstd-dev", brew: "zstd" },
+    Tool { name: "lz4", probe: Probe::Header("lz4.h"), debian: "liblz4-dev", brew: "lz4" },
+    Tool { name: "OpenBLAS", probe: Probe::Header("cblas.h"), debian: "libopenblas-dev", brew: "openblas" },
+    Tool { name: "taskset", probe: Probe::Runs(&["taskset", "--version"]), debian: "util-linux", brew: "" },
+];
 
 impl Tool<'_> {
     fn is_there(&self) -> bool {

@@ -11,6 +11,7 @@
 //! results, compare       measurements to records; record: JSON lines
 //! engine, attribution    what llama_quality and llama_sensitivity measured: tables and pictures
 //! report, plot           records to tables and to the picture
+//! performance    what the programs of xtask/bench measured: lines, tables and a picture
 //! ```
 
 mod attribution;
@@ -21,6 +22,7 @@ mod engine;
 mod gauss;
 mod kv;
 mod measure;
+mod performance;
 mod plot;
 mod record;
 mod report;
@@ -63,6 +65,9 @@ struct Cli {
     /// Take over what llama_sensitivity wrote, MODEL-sensitivities.json (repeatable)
     #[arg(long, value_name = "FILE")]
     sensitivities: Vec<PathBuf>,
+    /// Take over what the programs of xtask/bench wrote, FILE (repeatable): for docs/PERFORMANCE.md
+    #[arg(long, value_name = "FILE")]
+    performance: Vec<PathBuf>,
     /// Write JSON lines to this file, or print nothing else with `-`, and leave docs/ alone
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -90,6 +95,9 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    if !cli.performance.is_empty() {
+        return speed(&root.join("docs"), &cli.performance, cli.json.as_deref());
+    }
     let mut sets = Vec::new();
     if matches!(cli.suite, None | Some(Suite::Gauss)) {
         sets.extend(gauss::sets());
@@ -164,6 +172,34 @@ fn document(docs: &Path, lines: Vec<Line>) -> Result<()> {
         write(&page, &report::fill(&old, &records, &engine, &parts)?)?;
     }
     Ok(())
+}
+
+/// Prints tables of speed, and brings lines, picture and page up to date, or writes the lines elsewhere.
+fn speed(docs: &Path, files: &[PathBuf], json: Option<&Path>) -> Result<()> {
+    let mut lines = Vec::new();
+    for file in files {
+        lines.extend(performance::load(file)?);
+    }
+    let whole =
+        |lines: &[performance::Line]| lines.iter().map(|line| format!("{}\n", line.text)).collect::<String>();
+    let of =
+        |lines: &[performance::Line]| lines.iter().map(|line| line.measurement.clone()).collect::<Vec<_>>();
+    let measured = of(&lines);
+    for name in performance::NAMES {
+        let table = performance::table(&measured, name).filter(|table| table.row_count() > 0);
+        table.into_iter().for_each(|table| println!("\n== {name}\n\n{table}"));
+    }
+    if let Some(path) = json {
+        return write(path, &whole(&lines));
+    }
+    let path = docs.join("performance.jsonl");
+    let lines = performance::merge(performance::load(&path)?, lines);
+    write(&path, &whole(&lines))?;
+    let all = of(&lines);
+    performance::draw(&docs.join("performance.svg"), &all)?;
+    let page = docs.join("PERFORMANCE.md");
+    let old = fs::read_to_string(&page).with_context(|| format!("cannot read {}", page.display()))?;
+    write(&page, &report::fill_with(&old, |name| performance::table(&all, name))?)
 }
 
 fn text(lines: &[Line]) -> String {

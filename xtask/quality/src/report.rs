@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::attribution;
@@ -30,20 +30,13 @@ pub fn print(records: &[Record]) {
     println!("\n== skeletons\n\n{}", skeletons(records));
 }
 
-/// `text` with its tables made anew.
+/// `text`, a page about quality, with its tables made anew.
 ///
 /// # Errors
 /// When a table has no end or a name that does not exist.
 pub fn fill(text: &str, records: &[Record], engine: &[Record], parts: &[Record]) -> Result<String> {
-    let mut filled = String::new();
-    let mut lines = text.lines();
-    while let Some(line) = lines.next() {
-        filled.push_str(line);
-        filled.push('\n');
-        let Some(name) = line.strip_prefix("<!-- table: ").and_then(|rest| rest.strip_suffix(" -->")) else {
-            continue;
-        };
-        let table = match name.split_once(' ').unwrap_or((name, "")) {
+    fill_with(text, |name| {
+        Some(match name.split_once(' ').unwrap_or((name, "")) {
             ("points", set) => points(records, set, DOCUMENTED),
             ("comparison", set) => comparison(records, set),
             ("skeletons", "") => skeletons(records),
@@ -52,8 +45,25 @@ pub fn fill(text: &str, records: &[Record], engine: &[Record], parts: &[Record])
             ("layers", set) => attribution::layers(parts, set),
             ("together", set) => attribution::together(parts, set),
             ("baselines", set) => attribution::baselines(parts, set),
-            _ => bail!("no table is called {name}"),
+            _ => return None,
+        })
+    })
+}
+
+/// `text` with its tables made anew by a function that has them by their names.
+///
+/// # Errors
+/// When a table has no end or a name that does not exist.
+pub fn fill_with(text: &str, table: impl Fn(&str) -> Option<Table>) -> Result<String> {
+    let mut filled = String::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        filled.push_str(line);
+        filled.push('\n');
+        let Some(name) = line.strip_prefix("<!-- table: ").and_then(|rest| rest.strip_suffix(" -->")) else {
+            continue;
         };
+        let table = table(name).with_context(|| format!("no table is called {name}"))?;
         let end = lines.by_ref().find(|line| *line == "<!-- end -->");
         filled.push_str(&format!(
             "{table}\n{}\n",

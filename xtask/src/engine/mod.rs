@@ -10,7 +10,7 @@
 
 mod cache;
 mod llama;
-mod models;
+pub mod models;
 mod packages;
 mod texts;
 
@@ -38,14 +38,20 @@ const NOISE: [&str; 5] = ["1e-6", "1e-4", "1e-3", "1e-2", "1e-1"];
 const OFF: &str = "other-languages";
 
 /// Programs, texts and models, ready to run.
-struct Engine {
-    cache: PathBuf,
-    programs: PathBuf,
-    texts: Texts,
+pub struct Engine {
+    pub cache: PathBuf,
+    pub programs: PathBuf,
+    pub texts: Texts,
+    /// Where CMake finds the packages `kakeyaturbo` and `llama`, as a definition for it.
+    pub search: String,
 }
 
 impl Engine {
-    fn prepare() -> Result<Self> {
+    /// Fetches and builds what is not there.
+    ///
+    /// # Errors
+    /// When something cannot be fetched or built.
+    pub fn prepare() -> Result<Self> {
         tools::ensure(&tools::BUILD.iter().chain(tools::ENGINE).collect::<Vec<_>>())?;
         let cache = cache::folder()?;
         let llama = llama::prefix(&cache)?;
@@ -56,10 +62,10 @@ impl Engine {
         workspace.install(&prefix)?;
         println!("\n== the programs for llama.cpp, as an outside project");
         let search = format!("-DCMAKE_PREFIX_PATH={};{}", prefix.display(), llama.display());
-        configure(&workspace.root.join("cpp-examples/llama"), &programs, &[search])?;
+        configure(&workspace.root.join("cpp-examples/llama"), &programs, std::slice::from_ref(&search))?;
         shell::run(command("cmake", ["--build"]).arg(&programs))?;
         let texts = texts::collect(&workspace, &llama::source(&cache)?, &folder.join("texts"))?;
-        Ok(Self { cache, programs, texts })
+        Ok(Self { cache, programs, texts, search })
     }
 
     /// The profile that heeds the sensitivities of a model's tensors to what a first profile does to them; and these.
