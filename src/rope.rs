@@ -54,23 +54,11 @@ impl Rope {
         }
     }
 
-    /// Turns `row` from position 0 to `position`.
-    #[inline(always)]
-    pub(crate) fn apply(&self, position: i32, row: &mut [f32]) {
-        self.turn(f64::from(position), row);
-    }
-
-    /// Turns `row` from `position` back to 0.
-    #[inline(always)]
-    pub(crate) fn undo(&self, position: i32, row: &mut [f32]) {
-        self.turn(-f64::from(position), row);
-    }
-
-    #[inline(always)]
+    /// Turns `row` by as many positions; a codec does many rows with [`crate::codec`]'s tables.
     pub(crate) fn turn(&self, position: f64, row: &mut [f32]) {
         let pairs = self.inv_freq.len();
         for (i, &frequency) in self.inv_freq.iter().enumerate() {
-            let (sin, cos) = (position * f64::from(frequency)).sin_cos();
+            let (sin, cos) = sin_cos(position, frequency);
             let (sin, cos) = (sin as f32, cos as f32);
             let (first, second) = match self.pairing {
                 Pairing::Neox => (i, i + pairs),
@@ -81,6 +69,11 @@ impl Rope {
             row[second] = a * sin + b * cos;
         }
     }
+}
+
+/// Sine and cosine of the angle at a position: of a library of its own, so they are the same on every machine.
+pub(crate) fn sin_cos(position: f64, frequency: f32) -> (f64, f64) {
+    libm::sincos(position * f64::from(frequency))
 }
 
 #[cfg(test)]
@@ -94,7 +87,7 @@ mod tests {
             let mut row = [0.0; 6];
             row[first] = 3.0;
             row[5] = 9.0;
-            rope.apply(50, &mut row);
+            rope.turn(50.0, &mut row);
             assert_eq!((rope.partner(first), rope.partner(second), rope.partner(5)), (second, first, 5));
             assert!((row[first] - 3.0 * 0.5_f32.cos()).abs() < 1e-6);
             assert!((row[second] - 3.0 * 0.5_f32.sin()).abs() < 1e-6);
@@ -110,8 +103,8 @@ mod tests {
             for position in [0, 1, 511, 1 << 20, i32::MAX, i32::MIN] {
                 let original: Vec<f32> = (0..64).map(|i| (i as f32).sin()).collect();
                 let mut row = original.clone();
-                rope.apply(position, &mut row);
-                rope.undo(position, &mut row);
+                rope.turn(f64::from(position), &mut row);
+                rope.turn(-f64::from(position), &mut row);
                 for (a, b) in original.iter().zip(&row) {
                     assert!((a - b).abs() < 5e-7, "position {position}: {a} became {b}");
                 }

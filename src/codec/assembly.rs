@@ -1,6 +1,7 @@
 //! From the engine's tensors to rows as the kernel sees them, and to rows stored raw.
 
 use super::Rows;
+use super::angles::{Angles, Turn};
 use super::row::{RowError, check_weights, peak};
 use crate::error::{Count, Error, Result};
 use crate::format::bytes::Section;
@@ -12,6 +13,7 @@ use crate::params::NanPolicy;
 pub(super) struct Assembly<'a> {
     pub layout: &'a Layout,
     pub nan_policy: NanPolicy,
+    pub angles: &'a Angles,
 }
 
 impl Assembly<'_> {
@@ -50,12 +52,21 @@ impl Assembly<'_> {
     /// Reads row `i` as the kernel sees it: rotary embedding undone, times the gains. Returns whether it is to
     /// be stored raw; a row that cannot be coded is an error.
     #[inline(always)]
-    pub fn load<V: Views + ?Sized>(&self, rows: &Rows<'_, V>, i: usize, row: &mut [f32]) -> Result<bool> {
+    pub fn load<V: Views + ?Sized>(
+        &self,
+        rows: &Rows<'_, V>,
+        i: usize,
+        row: &mut [f32],
+        turn: &mut Turn,
+    ) -> Result<bool> {
+        if let Some(positions) = rows.positions {
+            turn.to(self.angles, positions[i]);
+        }
         for (index, (offset, segment)) in self.layout.offsets().enumerate() {
             let part = &mut row[offset..offset + segment.dim];
             rows.read(index, i, part)?;
-            if let (Some(rope), Some(positions)) = (&segment.rope, rows.positions) {
-                rope.undo(positions[i], part);
+            if rows.positions.is_some() {
+                self.angles.undo(index, turn, part);
             }
             if segment.gain != 1.0 {
                 part.iter_mut().for_each(|x| *x *= segment.gain);

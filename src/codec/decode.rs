@@ -1,5 +1,6 @@
 //! The rows of a block, back into engine tensors.
 
+use super::angles::Turn;
 use super::row::{Kernel, RowCode, Scratch};
 use super::run_reader::RunReader;
 use super::transform::{PANEL, Panel, Passage};
@@ -120,7 +121,8 @@ impl Codec {
         }
         let shape = (usize::from(header.rank), usize::from(header.n_centres));
         workspace.check(self, rows.n, shape)?;
-        let Workspace { row, scratch, own, runs, .. } = workspace;
+        let Workspace { row, scratch, own, runs, turn, .. } = workspace;
+        turn.reset();
         let kernel = match (self.skeleton.as_deref(), own) {
             (Some(skeleton), _) => self.shared_kernel(skeleton),
             (None, own) => {
@@ -138,9 +140,9 @@ impl Codec {
             _ if header.has(FLAG_RAW) => pass.restore(row),
             (Some((stepper, transform)), Some(room)) => {
                 let passage = Passage { transform, kernel, quantizer: stepper.at(header.step) };
-                dispatch!(self.tier.level(), simd => pass.run_stepped(simd, &passage, row, &mut room.panel))
+                dispatch!(self.tier.level(), simd => pass.run_stepped(simd, &passage, row, (&mut room.panel, turn)))
             }
-            _ => dispatch!(self.tier.level(), _token => pass.run(row, scratch)),
+            _ => dispatch!(self.tier.level(), _token => pass.run(row, scratch, turn)),
         }
     }
 }
@@ -329,7 +331,7 @@ struct Pass<'a, V: ?Sized> {
 
 impl<V: Views + ?Sized> Pass<'_, V> {
     #[inline(always)]
-    fn run(&self, row: &mut [f32], scratch: &mut Scratch) -> Result<()> {
+    fn run(&self, row: &mut [f32], scratch: &mut Scratch, turn: &mut Turn) -> Result<()> {
         let block = self.block;
         let rank = self.kernel.skeleton.rank();
         let stream = &block.src[block.sections.symbols.clone()];
@@ -343,7 +345,7 @@ impl<V: Views + ?Sized> Pass<'_, V> {
             let symbols = &mut scratch.symbols[..rank];
             self.kernel.grid.unpack(stream, at, symbols);
             self.kernel.decode(code, symbols, &mut scratch.back, row);
-            self.store(i, row)?;
+            self.store(i, row, turn)?;
         }
         Ok(())
     }
@@ -354,7 +356,7 @@ impl<V: Views + ?Sized> Pass<'_, V> {
         simd: S,
         passage: &Passage<'_>,
         row: &mut [f32],
-        panel: &mut Panel,
+        (panel, turn): (&mut Panel, &mut Turn),
     ) -> Result<()> {
         let block = self.block;
         let rank = self.kernel.skeleton.rank();
@@ -375,7 +377,7 @@ impl<V: Views + ?Sized> Pass<'_, V> {
             }
             passage.synthesise(simd, panel, &coded[..count]);
             for r in (0..count).filter(|&r| coded[r]) {
-                self.store(first + r, passage.decoded(panel, r))?;
+                self.store(first + r, passage.decoded(panel, r), turn)?;
             }
         }
         Ok(())
@@ -388,7 +390,10 @@ impl<V: Views + ?Sized> Pass<'_, V> {
 
     /// Writes a decoded row: gains undone, rotary embedding applied.
     #[inline(always)]
-    fn store(&self, i: usize, row: &mut [f32]) -> Result<()> {
+    fn store(&self, i: usize, row: &mut [f32], turn: &mut Turn) -> Result<()> {
+        if let Some(positions) = self.rows.positions {
+            turn.to(&self.codec.angles, positions[i]);
+        }
         for (index, (offset, segment)) in self.codec.layout.offsets().enumerate() {
             let Some(view) = self.rows.views.view(index, segment.dim)? else { continue };
             let part = &mut row[offset..offset + segment.dim];
@@ -396,8 +401,8 @@ impl<V: Views + ?Sized> Pass<'_, V> {
                 let unit = self.codec.units[offset];
                 part.iter_mut().for_each(|x| *x = (*x * unit).clamp(f32::MIN, f32::MAX));
             }
-            if let (Some(rope), Some(positions)) = (&segment.rope, self.rows.positions) {
-                rope.apply(positions[i], part);
+            if segment.rope.is_some() {
+                self.codec.angles.apply(index, turn, part);
                 part.iter_mut().for_each(|x| *x = x.clamp(f32::MIN, f32::MAX));
             }
             view.write(i, part);

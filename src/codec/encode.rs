@@ -1,5 +1,6 @@
 //! A block from the rows of engine tensors.
 
+use super::angles::Turn;
 use super::row::{Kernel, RowCode, RowError, Scratch};
 use super::workspace::Own;
 use super::{Codec, Objective, Rows, Workspace};
@@ -53,17 +54,18 @@ impl Codec {
             return Err(Error::BadShape { what: "number of rows", got: 0, expected: Count::AtLeast(1) });
         }
         workspace.check(self, rows.n, self.largest_skeleton(rows.n))?;
+        workspace.turn.reset();
         rows.check(&self.layout)?;
         if let Some((stepper, transform)) = &self.stepped {
             return self.encode_runs::<R, V>((stepper, transform), workspace, rows, dst);
         }
-        let Workspace { row, scratch, bytes, own, .. } = workspace;
+        let Workspace { row, scratch, bytes, own, turn, .. } = workspace;
         let row = &mut row[..dim];
         let kernel = match (self.skeleton.as_deref(), own) {
             (Some(skeleton), _) => self.shared_kernel(skeleton),
             (None, own) => {
                 let own = own.as_mut().expect("the workspace was checked");
-                self.fit(rows, row, own)?;
+                self.fit(rows, row, turn, own)?;
                 let kernel = self.shared_kernel(&own.skeleton);
                 Kernel { rotation: &own.rotation, ..kernel }
             }
@@ -79,7 +81,7 @@ impl Codec {
         }
         let mut tally = Tally::default();
         let pass = Pass { codec: self, kernel, rows };
-        dispatch!(self.tier.level(), _token => pass.run::<R>(row, scratch, bytes, &mut writer, &mut tally))?;
+        dispatch!(self.tier.level(), _token => pass.run::<R>(row, turn, (scratch, bytes), &mut writer, &mut tally))?;
         header.n_protected = tally.protected as u32;
         header.payload_crc = writer.finish();
         header.certified_error = tally.certificate(self.objective);
@@ -88,12 +90,18 @@ impl Codec {
     }
 
     /// Fits the block's own skeleton to its rows, those that will be stored raw left out.
-    fn fit<V: Views + ?Sized>(&self, rows: &Rows<'_, V>, row: &mut [f32], own: &mut Own) -> Result<()> {
+    fn fit<V: Views + ?Sized>(
+        &self,
+        rows: &Rows<'_, V>,
+        row: &mut [f32],
+        turn: &mut Turn,
+        own: &mut Own,
+    ) -> Result<()> {
         let dim = self.layout.dim();
         let block = &mut own.rows[..rows.n * dim];
         let weights = &mut own.weights[..rows.n];
         for (i, (to, weight)) in block.chunks_exact_mut(dim).zip(weights.iter_mut()).enumerate() {
-            if self.assembly().load(rows, i, row)? {
+            if self.assembly().load(rows, i, row, turn)? {
                 to.fill(0.0);
                 *weight = 0.0;
             } else {
@@ -232,15 +240,15 @@ impl<V: Views + ?Sized> Pass<'_, V> {
     fn run<R: Distortion>(
         &self,
         row: &mut [f32],
-        scratch: &mut Scratch,
-        bytes: &mut [u8],
+        turn: &mut Turn,
+        (scratch, bytes): (&mut Scratch, &mut [u8]),
         writer: &mut Writer<'_>,
         tally: &mut Tally,
     ) -> Result<()> {
         let bound = f64::from(self.codec.params.settings().max_abs_error);
         for i in 0..self.rows.n {
             let mut code = RowCode::default();
-            if self.codec.assembly().load(self.rows, i, row)? {
+            if self.codec.assembly().load(self.rows, i, row, turn)? {
                 scratch.symbols.fill(0);
                 self.store_raw(i, row, bytes, writer, tally)?;
             } else {

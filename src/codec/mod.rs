@@ -1,5 +1,6 @@
 //! The codec: rows of engine tensors to blocks and back.
 
+mod angles;
 mod assembly;
 mod bound;
 mod decode;
@@ -14,6 +15,7 @@ mod stream;
 mod transform;
 mod workspace;
 
+use angles::Angles;
 use assembly::Assembly;
 pub use decode::verify;
 use encode::Tally;
@@ -124,6 +126,7 @@ pub struct Codec {
     units: Vec<f32>,
     /// The coordinate that a rotary embedding turns each one with, or itself.
     partners: Vec<u16>,
+    angles: Angles,
     tier: Tier,
     fingerprint: [u8; 32],
 }
@@ -166,7 +169,7 @@ impl Codec {
         for segment in layout.segments() {
             units.extend(std::iter::repeat_n(1.0 / segment.gain, segment.dim));
         }
-        let partners = partners(&layout)?;
+        let (partners, angles) = (partners(&layout)?, Angles::new(&layout)?);
         let fingerprint = fingerprint(&params, objective, &layout, skeleton.as_deref())?;
         Ok(Self {
             params,
@@ -178,6 +181,7 @@ impl Codec {
             stepped,
             units,
             partners,
+            angles,
             tier,
             fingerprint,
         })
@@ -211,7 +215,8 @@ impl Codec {
 
     /// How rows are read.
     fn assembly(&self) -> Assembly<'_> {
-        Assembly { layout: &self.layout, nan_policy: self.params.settings().nan_policy }
+        let nan_policy = self.params.settings().nan_policy;
+        Assembly { layout: &self.layout, nan_policy, angles: &self.angles }
     }
 
     /// Rows that are entropy-coded together.

@@ -18,7 +18,7 @@ impl Codec {
         rows: &Rows<'_, V>,
         dst: &mut [u8],
     ) -> Result<usize> {
-        let Workspace { row, bytes, .. } = workspace;
+        let Workspace { row, bytes, turn, .. } = workspace;
         let row = &mut row[..self.layout.dim()];
         let (head, mut payload) = dst.split_at_mut(header.header_bytes());
         let sections = Sections::of(&header).expect("the size of the block was computed from them");
@@ -34,7 +34,7 @@ impl Codec {
         let mut tally = Tally::default();
         for i in 0..rows.n {
             // Raw is how rows that cannot be coded are stored, but they are refused all the same.
-            self.assembly().load(rows, i, row)?;
+            self.assembly().load(rows, i, row, turn)?;
             let error = self.assembly().put_raw(rows, i, row, bytes, &mut raw)?;
             self.check_rounding(rows, i, error)?;
             // A row that is not finite has no relative error.

@@ -4,6 +4,7 @@
 //! are sorted by their variance, so those whose values are all zero in a run lie at its end and cost nothing.
 //! Within a row component `j` goes to lane `j mod 8`; rows follow each other.
 
+use super::angles::Turn;
 use super::row::{Kernel, RowCode, RowError, Scratch};
 use super::search::{Attempt, finest_that_fits};
 use super::transform::{PANEL, Panel, Passage, Transform};
@@ -96,7 +97,7 @@ impl<V: Views + ?Sized, F: Fn(usize) -> i8> Pass<'_, V, &F> {
         let mut attempt = Attempt::default();
         let n = self.rows.n;
         let rank = self.kernel.skeleton.rank();
-        let Workspace { row, scratch, bytes, runs, .. } = workspace;
+        let Workspace { row, scratch, bytes, runs, turn, .. } = workspace;
         let row = &mut row[..self.codec.layout.dim()];
         let room = runs.as_mut().expect("the workspace was checked");
         room.raw[..n].fill(false);
@@ -122,6 +123,7 @@ impl<V: Views + ?Sized, F: Fn(usize) -> i8> Pass<'_, V, &F> {
             for begin in (first..first + count).step_by(PANEL) {
                 let rows = begin..(begin + PANEL).min(first + count);
                 let at = begin - first;
+                let scratch = (&mut *scratch, &mut *turn);
                 self.panel::<S, R>(simd, rows.clone(), at, room, scratch, &mut attempt, &mut tally)?;
                 for (r, i) in rows.enumerate() {
                     let values = &room.values[(at + r) * rank..(at + r + 1) * rank];
@@ -195,7 +197,7 @@ impl<V: Views + ?Sized, F: Fn(usize) -> i8> Pass<'_, V, &F> {
         rows: Range<usize>,
         at: usize,
         room: &mut RunRoom,
-        scratch: &mut Scratch,
+        (scratch, turn): (&mut Scratch, &mut Turn),
         attempt: &mut Attempt,
         tally: &mut Tally,
     ) -> Result<()> {
@@ -206,7 +208,7 @@ impl<V: Views + ?Sized, F: Fn(usize) -> i8> Pass<'_, V, &F> {
         let raw = &mut raw[rows.clone()];
         let mut coded = [false; PANEL];
         for (r, i) in rows.clone().enumerate() {
-            raw[r] = self.codec.assembly().load(self.rows, i, passage.row(panel, r))?;
+            raw[r] = self.codec.assembly().load(self.rows, i, passage.row(panel, r), turn)?;
             coded[r] = !raw[r];
             steps[r] = RowStep { gain: 0, step: (self.step_of_row)(i) };
         }

@@ -1,6 +1,7 @@
 //! Fitting a skeleton to rows of engine tensors.
 
 use super::Rows;
+use super::angles::{Angles, Turn};
 use super::assembly::Assembly;
 use super::row::check_finite;
 use crate::error::{Count, Error, Result, try_reserve, try_vec};
@@ -12,6 +13,8 @@ use crate::skeleton::{FitReport, Fitter, QueryMetric, Skeleton};
 #[derive(Debug)]
 pub struct StreamFitter {
     layout: Layout,
+    angles: Angles,
+    turn: Turn,
     nan_policy: NanPolicy,
     fitter: Fitter,
     /// Rows on their way to the fitter, `[0 … PANEL, dim]`, and their weights: it takes many at a time.
@@ -32,7 +35,10 @@ impl StreamFitter {
             return Err(Error::Unsupported { what: "fitting", why: "turbo has no skeleton" });
         }
         let dim = layout.dim();
+        let angles = Angles::new(&layout)?;
         Ok(Self {
+            turn: Turn::new(angles.pairs())?,
+            angles,
             fitter: Fitter::new(dim, params)?,
             panel: try_reserve(PANEL * dim, "the fitter")?,
             weights: try_reserve(PANEL, "the fitter")?,
@@ -59,8 +65,9 @@ impl StreamFitter {
     pub(crate) fn add_from<V: Views + ?Sized>(&mut self, rows: &Rows<'_, V>) -> Result<()> {
         rows.check(&self.layout)?;
         for i in 0..rows.n {
-            let assembly = Assembly { layout: &self.layout, nan_policy: self.nan_policy };
-            if !assembly.load(rows, i, &mut self.row)? {
+            let assembly =
+                Assembly { layout: &self.layout, nan_policy: self.nan_policy, angles: &self.angles };
+            if !assembly.load(rows, i, &mut self.row, &mut self.turn)? {
                 self.panel.extend_from_slice(&self.row);
                 self.weights.push(rows.weight(i));
                 if self.weights.len() == PANEL {

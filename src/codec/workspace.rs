@@ -1,6 +1,7 @@
 //! All memory that encoding and decoding use, reserved once.
 
 use super::Codec;
+use super::angles::Turn;
 use super::row::Scratch;
 use super::transform::{Panel, Transform};
 use crate::error::{Count, Error, Result, try_vec};
@@ -17,6 +18,8 @@ pub struct Workspace {
     /// The row as it was read, `[dim]`.
     pub(super) row: Vec<f32>,
     pub(super) scratch: Scratch,
+    /// Where its rotary embeddings stand.
+    pub(super) turn: Turn,
     /// Bytes of a packed or raw row.
     pub(super) bytes: Vec<u8>,
     /// For codecs whose blocks bring their own skeleton.
@@ -87,6 +90,7 @@ impl Workspace {
             max_rows,
             row: try_vec(dim, 0.0, WHAT)?,
             scratch: Scratch::new(dim)?,
+            turn: Turn::new(codec.angles.pairs())?,
             bytes: try_vec(row_bytes(codec), 0, WHAT)?,
             own,
         })
@@ -96,7 +100,7 @@ impl Workspace {
     pub fn size(codec: &Codec, max_rows: usize) -> Result<usize> {
         let overflow = Error::OutOfRange { what: "the workspace" };
         let dim = codec.layout.dim();
-        let fixed = 4 * dim + Scratch::bytes(dim) + row_bytes(codec);
+        let fixed = 4 * dim + Scratch::bytes(dim) + Turn::bytes(codec.angles.pairs()) + row_bytes(codec);
         if let Some((stepper, transform)) = &codec.stepped {
             let runs = RunRoom::bytes(transform, dim, codec.rows_per_run(), max_rows, stepper.has_trellis());
             return runs.and_then(|runs| runs.checked_add(fixed)).ok_or(overflow);
@@ -123,7 +127,10 @@ impl Workspace {
                 expected: Count::AtMost(self.max_rows),
             });
         }
-        if self.row.len() < dim || self.bytes.len() < row_bytes(codec) {
+        if self.row.len() < dim
+            || self.bytes.len() < row_bytes(codec)
+            || !self.turn.has_room(codec.angles.pairs())
+        {
             return Err(Error::OtherWorkspace { what: "rows of this dimension" });
         }
         let roomy = |own: &Own| own.skeleton.has_room(dim, rank, centres) && own.rotation.has_room(rank);
