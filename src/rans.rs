@@ -37,21 +37,44 @@ impl Share {
     }
 }
 
-/// Bits of a frequency's inverse.
-const INVERSE_BITS: u32 = 43;
-
 /// A share, and what its encoder multiplies with instead of dividing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Prepared {
-    share: Share,
-    /// `⌊2^43/freq⌋ + 1`.
+    /// `⌈2^63/freq⌉`: with a state, which is below 2^32, the quotient is exact. 0 for a share that cannot be encoded.
     inverse: u64,
+    /// Largest state that stays in its range.
+    highest: u32,
+    /// `4096 − freq`.
+    rest: u16,
+    start: u16,
 }
 
 impl Prepared {
-    /// Of a share that can be encoded or, with a frequency of 0, never is.
+    /// Of a share; with a frequency of 0 it never is encoded.
     pub fn new(share: Share) -> Self {
-        Self { share, inverse: (1 << INVERSE_BITS) / u64::from(share.freq.max(1)) + 1 }
+        let Share { start, freq } = share;
+        if freq == 0 {
+            return Self::default();
+        }
+        Self {
+            inverse: (1_u64 << 63).div_ceil(u64::from(freq)),
+            highest: ((u64::from(freq) << (32 - FREQ_BITS)) - 1) as u32,
+            rest: (1 << FREQ_BITS) - freq,
+            start,
+        }
+    }
+
+    /// Whether the share can be encoded.
+    #[inline(always)]
+    pub fn is_some(&self) -> bool {
+        self.inverse != 0
+    }
+
+    /// `⌊state/freq⌋·4096 + start + state mod freq`.
+    #[inline(always)]
+    fn enter(&self, state: u32) -> u32 {
+        let quotient = ((u128::from(state) * 2 * u128::from(self.inverse)) >> 64) as u32;
+        state.wrapping_add(quotient.wrapping_mul(u32::from(self.rest))).wrapping_add(u32::from(self.start))
     }
 }
 
@@ -93,16 +116,31 @@ impl<'a> Encoder<'a> {
     #[inline(always)]
     pub fn put_prepared(&mut self, lane: usize, prepared: Prepared) {
         let state = &mut self.states[lane];
-        let (freq, start) = (u32::from(prepared.share.freq), u32::from(prepared.share.start));
-        if u64::from(*state) >= u64::from(freq) << (32 - FREQ_BITS) {
+        if *state > prepared.highest {
             self.at -= 2;
             self.buffer[self.at..self.at + 2].copy_from_slice(&(*state as u16).to_le_bytes());
             *state >>= 16;
         }
-        // The state is below freq·2^20, so the product fits, and the quotient is at most one too large.
-        let mut quotient = ((u64::from(*state) * prepared.inverse) >> INVERSE_BITS) as u32;
-        quotient -= u32::from(u64::from(quotient) * u64::from(freq) > u64::from(*state));
-        *state = (quotient << FREQ_BITS) + start + (*state - quotient * freq);
+        *state = prepared.enter(*state);
+    }
+
+    /// Encodes a symbol on each lane, the last lane first, as [`Encoder::put_prepared`] does; `None` where there is no
+    /// room for all.
+    #[inline(always)]
+    pub fn put_all(&mut self, prepared: &[Prepared; LANES]) -> Option<()> {
+        self.room().checked_sub(2 * LANES)?;
+        let start = self.at - 2 * LANES;
+        let words = self.buffer[start..self.at].as_chunks_mut::<2>().0.first_chunk_mut::<LANES>()?;
+        let mut left = LANES;
+        for (state, prepared) in self.states.iter_mut().zip(prepared).rev() {
+            // Which way it goes is anyone's guess, so it is written both ways.
+            words[(left - 1) % LANES] = (*state as u16).to_le_bytes();
+            let full = *state > prepared.highest;
+            left -= usize::from(full);
+            *state = prepared.enter(if full { *state >> 16 } else { *state });
+        }
+        self.at -= 2 * (LANES - left);
+        Some(())
     }
 
     /// Writes the states; the run is what is returned.
@@ -163,24 +201,40 @@ impl<'a> Decoder<'a> {
         *state = next;
     }
 
-    /// Removes one symbol from each lane in turn, as [`Decoder::advance`] does; `share` says which, by lane and slot.
-    /// Returns false, with nothing removed, near the end of the stream.
+    /// Removes a symbol from each lane in turn, as [`Decoder::advance`] does, and that up to `count` times; `share` says
+    /// which, by round, lane and slot, and with a number other than 0 that it cannot say. Returns how many rounds were
+    /// complete before that happened, or before the end of the stream came near.
     #[inline(always)]
-    pub fn advance_all(&mut self, mut share: impl FnMut(usize, usize) -> Share) -> bool {
-        let Some(window) = self.words.first_chunk::<LANES>() else { return false };
-        let mut used = 0;
-        for (lane, state) in self.states.iter_mut().enumerate() {
-            let slot = *state & ((1 << FREQ_BITS) - 1);
-            let share = share(lane, slot as usize);
-            let next = u32::from(share.freq) * (*state >> FREQ_BITS) + slot - u32::from(share.start);
-            // Which way it goes is anyone's guess, so it is computed both ways.
-            let word = u32::from(u16::from_le_bytes(window[used % LANES]));
-            let short = next < LOWEST;
-            *state = if short { (next << 16) | word } else { next };
-            used += usize::from(short);
+    pub fn advance_all(
+        &mut self,
+        count: usize,
+        mut share: impl FnMut(usize, usize, usize) -> (Share, u16),
+    ) -> usize {
+        let (mut states, mut words) = (self.states, self.words);
+        for round in 0..count {
+            let before = states;
+            let window = words.first_chunk::<LANES>();
+            let (mut used, mut unknown) = (0, u16::from(window.is_none()));
+            let window = window.unwrap_or(&[[0; 2]; LANES]);
+            for (lane, state) in states.iter_mut().enumerate() {
+                let slot = *state & ((1 << FREQ_BITS) - 1);
+                let (share, stop) = share(round, lane, slot as usize);
+                unknown |= stop;
+                let next = u32::from(share.freq) * (*state >> FREQ_BITS) + slot - u32::from(share.start);
+                // Which way it goes is anyone's guess, so there is no branch.
+                let word = u32::from(u16::from_le_bytes(window[used % LANES]));
+                let short = u32::from(next < LOWEST);
+                *state = (next << (16 * short)) | (word & short.wrapping_neg());
+                used += short as usize;
+            }
+            if unknown != 0 {
+                (self.states, self.words) = (before, words);
+                return round;
+            }
+            words = &words[used..];
         }
-        self.words = &self.words[used..];
-        true
+        (self.states, self.words) = (states, words);
+        count
     }
 
     /// The next `bits` equally likely bits.

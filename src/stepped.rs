@@ -206,11 +206,14 @@ impl BlockStep<'_> {
         };
         let (groups, rest) = points.as_chunks_mut::<LANES>();
         let (codes, last) = codes.as_chunks::<LANES>();
-        for (points, codes) in groups.iter_mut().zip(codes) {
-            if !model.take_all(decoder, codes, points) {
+        let mut done = 0;
+        while done < groups.len() {
+            done += model.take_all(decoder, &codes[done..], &mut groups[done..]);
+            if let (Some(points), Some(codes)) = (groups.get_mut(done), codes.get(done)) {
                 for (lane, (point, &code)) in points.iter_mut().zip(codes).enumerate() {
                     *point = one(decoder, lane, code);
                 }
+                done += 1;
             }
         }
         for (lane, (point, &code)) in rest.iter_mut().zip(last).enumerate() {
@@ -236,13 +239,23 @@ impl BlockStep<'_> {
                 walk.pass(value);
             }
         }
-        for (j, (&value, &code)) in values.iter().zip(codes).enumerate().rev() {
+        let model = self.model();
+        let one = |encoder: &mut Encoder<'_>, j: usize| {
             // More than any one value can take.
             if encoder.room() < 32 {
                 return None;
             }
             let set = if self.has_trellis() { usize::from(sets[j]) } else { 0 };
-            self.model().put(encoder, j % LANES, set, Bin::from_code(code), value);
+            model.put(encoder, j % LANES, set, Bin::from_code(codes[j]), values[j]);
+            Some(())
+        };
+        let (groups, rest) = values.as_chunks::<LANES>();
+        let whole = values.len() - rest.len();
+        (whole..values.len()).rev().try_for_each(|j| one(encoder, j))?;
+        for (g, (values, codes)) in groups.iter().zip(codes.as_chunks::<LANES>().0).enumerate().rev() {
+            if self.has_trellis() || !model.put_all(encoder, codes, values) {
+                (LANES * g..LANES * (g + 1)).rev().try_for_each(|j| one(encoder, j))?;
+            }
         }
         Some(())
     }
@@ -258,9 +271,7 @@ impl BlockStep<'_> {
             }
             return;
         }
-        for ((point, &value), &code) in points.iter_mut().zip(values).zip(codes) {
-            *point = self.model().point(Bin::from_code(code), value);
-        }
+        self.model().points(codes, values, points);
     }
 
     /// `z` of reconstruction points, in units of `unit`.

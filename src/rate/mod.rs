@@ -115,6 +115,8 @@ struct Set {
     symbols: Vec<Symbol>,
     /// As [`Set::symbols`], for the encoder.
     prepared: Vec<Prepared>,
+    /// Those of them that stand for one value alone.
+    plain: Vec<Prepared>,
     /// Bits of each magnitude, without those of an escape.
     bits: [[f32; WIDEST as usize + 1]; BINS],
     escapes: &'static [i32; BINS],
@@ -150,6 +152,7 @@ impl Set {
         let mut slots = try_vec(TABLES << FREQ_BITS, 0, WHAT)?;
         let mut symbols = try_vec(TABLES * PER_TABLE, Symbol::default(), WHAT)?;
         let mut prepared = try_vec(TABLES * PER_TABLE, Prepared::default(), WHAT)?;
+        let mut plain = try_vec(TABLES * PER_TABLE, Prepared::default(), WHAT)?;
         let mut bits = [[0.0; WIDEST as usize + 1]; BINS];
         for table in 0..BINS {
             let mut start = 0;
@@ -162,6 +165,9 @@ impl Set {
                 let point = point(Bin { table, shift: 0 }, value) as i16;
                 symbols[table * PER_TABLE + symbol] = Symbol { share, point, escape };
                 prepared[table * PER_TABLE + symbol] = Prepared::new(share);
+                if escape == 0 {
+                    plain[table * PER_TABLE + symbol] = Prepared::new(share);
+                }
                 bits[table][size] = FREQ_BITS as f32 - f32::from(freq.max(1)).log2();
                 let at = (table << FREQ_BITS) + usize::from(start);
                 slots[at..at + usize::from(freq)].fill(symbol as u8);
@@ -169,7 +175,7 @@ impl Set {
             }
             debug_assert_eq!(start, 1 << FREQ_BITS);
         }
-        Ok(Self { slots, symbols, prepared, bits, escapes: &tables.escapes })
+        Ok(Self { slots, symbols, prepared, plain, bits, escapes: &tables.escapes })
     }
 
     /// Where the symbol of the high part of a value is.
@@ -202,40 +208,56 @@ impl Model {
         plain_point(self.offsets, bin, value)
     }
 
-    /// Decodes the next value of every lane, whose bins have these codes, to its reconstruction point. Returns false, with
-    /// nothing done, where that takes more than a look into tables.
+    /// Decodes values, one of each lane at a time, whose bins have these codes, to their reconstruction points. Returns how
+    /// many groups of lanes were decoded before one that takes more than a look into tables.
     #[inline(always)]
     pub fn take_all(
         &self,
         decoder: &mut Decoder<'_>,
-        codes: &[u16; LANES],
-        points: &mut [i32; LANES],
-    ) -> bool {
+        codes: &[[u16; LANES]],
+        points: &mut [[i32; LANES]],
+    ) -> usize {
         let set = &self.sets[0];
         let (Some(slots), Some(symbols)) = (
             set.slots.first_chunk::<{ TABLES << FREQ_BITS }>(),
             set.symbols.first_chunk::<{ TABLES * PER_TABLE }>(),
         ) else {
-            return false;
+            return 0;
         };
+        let count = codes.len().min(points.len());
+        decoder.advance_all(count, |round, lane, slot| {
+            let code = codes[round][lane];
+            let table = usize::from(code);
+            let symbol = usize::from(slots[((table << FREQ_BITS) | slot) & SLOTS_MASK]);
+            let symbol = symbols[(table * PER_TABLE + symbol) & SYMBOLS_MASK];
+            points[round][lane] = i32::from(symbol.point);
+            (symbol.share, symbol.escape | (code >> 8))
+        })
+    }
+
+    /// Encodes a value on each lane, whose bins have these codes, the last lane first. Returns false, with nothing done,
+    /// where that takes more than a look into tables, or there is no room.
+    #[inline(always)]
+    pub fn put_all(&self, encoder: &mut Encoder<'_>, codes: &[u16; LANES], values: &[i32; LANES]) -> bool {
+        let Some(plain) = self.sets[0].plain.first_chunk::<{ TABLES * PER_TABLE }>() else { return false };
         if codes.iter().fold(0, |all, code| all | code) > 0xFF {
             return false;
         }
-        let before = decoder.clone();
-        let mut escapes = 0;
-        let done = decoder.advance_all(|lane, slot| {
-            let table = usize::from(codes[lane]);
-            let symbol = usize::from(slots[((table << FREQ_BITS) | slot) & SLOTS_MASK]);
-            let symbol = symbols[(table * PER_TABLE + symbol) & SYMBOLS_MASK];
-            points[lane] = i32::from(symbol.point);
-            escapes |= symbol.escape;
-            symbol.share
-        });
-        if escapes != 0 {
-            *decoder = before;
-            return false;
+        let prepared = std::array::from_fn(|lane| plain[symbol(codes[lane], values[lane])]);
+        prepared.iter().all(Prepared::is_some) && encoder.put_all(&prepared).is_some()
+    }
+
+    /// Reconstruction points of values of the plain quantiser, whose bins have these codes, in 1/64 steps.
+    #[inline(always)]
+    pub fn points(&self, codes: &[u16], values: &[i32], points: &mut [i32]) {
+        let Some(symbols) = self.sets[0].symbols.first_chunk::<{ TABLES * PER_TABLE }>() else { return };
+        for ((point, &value), &code) in points.iter_mut().zip(values).zip(codes) {
+            *point = if code <= 0xFF && value.unsigned_abs() < WIDEST as u32 {
+                i32::from(symbols[symbol(code, value)].point)
+            } else {
+                plain_point(self.offsets, Bin::from_code(code), value)
+            };
         }
-        done
     }
 
     /// Encodes `value`, of magnitude [`LARGEST`] at most, before what was encoded last. `set` is the quantiser of
@@ -293,6 +315,12 @@ impl Model {
     pub fn cost(&self, set: usize, bin: Bin, value: i32) -> f32 {
         self.bits(set, Bin { shift: 0, ..bin }, split(value, bin.shift).0.abs()) + bin.shift as f32
     }
+}
+
+/// Where the symbol of a value is, or of a value beyond the largest; the code is that of a bin without low bits.
+#[inline(always)]
+fn symbol(code: u16, value: i32) -> usize {
+    (usize::from(code) * PER_TABLE + (value.clamp(-WIDEST, WIDEST) + WIDEST) as usize) & SYMBOLS_MASK
 }
 
 /// `64·(value + offset)`, with an offset away from zero.
