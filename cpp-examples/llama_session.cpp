@@ -1,9 +1,9 @@
 // Session files of llama.cpp, smaller and back. Needs neither llama.cpp nor the model, only the profile that llama_profile
 // fitted to the model.
 //
-//   llama_session compress SESSION PROFILE OUT [--step 0.5 | --bits 2 | --quality NAME]
+//   llama_session compress SESSION PROFILE OUT [--step 0.5 | --bits 2 | --quality NAME | --kld 0.01 | --bpv 1.2]
 //   llama_session restore  OUT PROFILE SESSION
-//   llama_session inspect  FILE
+//   llama_session inspect  FILE, a session or a profile
 //   llama_session verify   FILE PROFILE
 //
 // A session is what llama_state_seq_save_file writes, and llama-server with --slot-save-path, or the bytes of
@@ -30,6 +30,7 @@ namespace llama = kakeya::llama;
 struct Options {
     std::string in, profile, out, model, quality;
     float step = 0, bits = 0;
+    double kld = 0, bpv = 0;
     std::size_t max_bytes = 0, threads = 2;
 };
 
@@ -69,6 +70,22 @@ void refuse_same(const Options& o) {
     if (std::filesystem::equivalent(o.in, o.out, error)) throw std::runtime_error("input and output are the same file");
 }
 
+// The entry of the profile's table of qualities that is smallest without more than a divergence, or closest without more than a size.
+std::string quality_for(const Options& o, const kakeya::Profile& profile) {
+    const std::vector<kakeya::Quality> table = profile.qualities().value();
+    if (table.empty()) throw std::runtime_error(o.profile + " has no table of qualities: llama_quality --into writes one");
+    const kakeya::Quality* best = nullptr;
+    for (const kakeya::Quality& entry : table) {
+        if (o.kld > 0 ? entry.mean_kld > o.kld : entry.bpv > o.bpv) continue;
+        const bool better = best != nullptr && (o.kld > 0 ? entry.bpv < best->bpv : entry.mean_kld < best->mean_kld);
+        if (best == nullptr || better) best = &entry;
+    }
+    if (best == nullptr) throw std::runtime_error("the profile's table of qualities has nothing like that");
+    std::printf("quality %s: step %g, KLD %.4f nats, %.3f bits per value\n", best->name.c_str(), static_cast<double>(best->step),
+                best->mean_kld, best->bpv);
+    return best->name;
+}
+
 void compress(const Options& o) {
     refuse_same(o);
     const kakeya::Profile profile = profile_of(o);
@@ -77,6 +94,7 @@ void compress(const Options& o) {
     if (o.bits > 0) options.bits(o.bits);
     if (o.max_bytes > 0) options.max_bytes(o.max_bytes);
     if (!o.quality.empty()) options.quality(o.quality);
+    if (o.kld > 0 || o.bpv > 0) options.quality(quality_for(o, profile));
     const Bytes state = read_file(o.in);
     const Stopwatch time;
     const Bytes session = of_file(o.in, llama::compress(state, profile, options, OnThreads{o.threads}));
@@ -114,8 +132,19 @@ void inspect_state(const std::string& name, const Bytes& bytes) {
     std::printf("bytes       %zu, of which %zu belong to no cache\n", state.bytes, state.bytes - state.tail);
 }
 
+void inspect_profile(const std::string& name, const kakeya::Profile& profile) {
+    std::printf("%s: a profile of %zu streams, step %g\n", name.c_str(), profile.n_streams().value(),
+                static_cast<double>(profile.default_step().value()));
+    for (const kakeya::Quality& entry : profile.qualities().value()) {
+        std::printf("quality     %-8s step %g, KLD %.4f nats, %.3f bits per value\n", entry.name.c_str(),
+                    static_cast<double>(entry.step), entry.mean_kld, entry.bpv);
+    }
+    std::printf("profile     %s\nmodel       %s\n", hex(profile.fingerprint().value()).c_str(), hex(profile.model().value()).c_str());
+}
+
 void inspect(const Options& o) {
     const Bytes bytes = read_file(o.in);
+    if (const auto profile = kakeya::Profile::load(bytes)) return inspect_profile(o.in, profile.value());
     const auto session = llama::inspect(bytes);
     if (!session && session.status().code() == KAKEYA_ERR_UNSUPPORTED) return inspect_state(o.in, bytes);
     const llama::SessionInfo info = of_file(o.in, session);
@@ -147,7 +176,7 @@ int main(int argc, char** argv) {
     const auto command = [&](const char* name, const char* text, void (*run)(const Options&)) {
         commands[name] = run;
         CLI::App* sub = app.add_subcommand(name, text);
-        sub->add_option("file", o.in, "session")->required()->check(CLI::ExistingFile);
+        sub->add_option("file", o.in, run == inspect ? "session or profile" : "session")->required()->check(CLI::ExistingFile);
         if (run != inspect) {
             sub->add_option("profile", o.profile, "profile that llama_profile wrote")->required()->check(CLI::ExistingFile);
             sub->add_option("--model", o.model, "GGUF file that the profile must be of")->check(CLI::ExistingFile);
@@ -161,9 +190,11 @@ int main(int argc, char** argv) {
     rates->add_option("--step", o.step, "step of the model")->check(CLI::PositiveNumber);
     rates->add_option("--bits", o.bits, "fixed rate, bits per value on average")->check(CLI::PositiveNumber);
     rates->add_option("--quality", o.quality, "an entry of the profile's table of qualities");
+    rates->add_option("--kld", o.kld, "largest mean divergence in nats, by that table")->check(CLI::PositiveNumber);
+    rates->add_option("--bpv", o.bpv, "most bits per value, by that table")->check(CLI::PositiveNumber);
     writer->add_option("--max-bytes", o.max_bytes, "largest size of a block")->check(CLI::PositiveNumber);
     command("restore", "Write the session that was compressed", restore);
-    command("inspect", "Say what a session is, and whether it is whole", inspect);
+    command("inspect", "Say what a session or profile is, and whether it is whole", inspect);
     command("verify", "Check that a session is whole and that a profile restores it", verify);
     try {
         app.parse(argc, argv);

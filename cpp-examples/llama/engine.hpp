@@ -74,6 +74,9 @@ struct ContextOptions {
     ggml_type type_k = GGML_TYPE_F16, type_v = GGML_TYPE_F16;
     bool flash_attention = true;
     int threads = 2;
+    // Sees the nodes of the compute graph, if it is set.
+    ggml_backend_sched_eval_callback observer = nullptr;
+    void* observer_data = nullptr;
 };
 
 // A context with one sequence, number 0.
@@ -90,6 +93,8 @@ public:
         params.flash_attn_type =
             options.flash_attention ? LLAMA_FLASH_ATTN_TYPE_ENABLED : LLAMA_FLASH_ATTN_TYPE_DISABLED;
         params.swa_full = false;
+        params.cb_eval = options.observer;
+        params.cb_eval_user_data = options.observer_data;
         context_.reset(llama_init_from_model(model.raw(), params));
         if (context_ == nullptr) throw std::runtime_error("llama.cpp cannot make a context");
     }

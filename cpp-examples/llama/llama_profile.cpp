@@ -10,6 +10,7 @@
 
 #include "../fingerprint.hpp"
 #include "plan.hpp"
+#include "queries.hpp"
 #include "texts.hpp"
 #include "../workers.hpp"
 
@@ -21,7 +22,8 @@
 namespace {
 
 struct Options {
-    std::string model, texts, out, sensitivities, rows = "layers";
+    std::string model, texts, out, sensitivities, rows = "layers", metric = "none";
+    std::size_t stride = 8;
     std::size_t window = 1024, per_text = 3, join = 3, sinks = 1, skip = 4, workers = 2, samples = 6;
     std::uint32_t effort = 0, centres = 256;
     double key_factor = 1, range = 8;
@@ -45,6 +47,9 @@ Options parse(int argc, char** argv, CLI::App& app) {
     app.add_option("--range", o.range, "largest factor by which sensitivities move a gain, either way")->capture_default_str();
     app.add_option("--effort", o.effort, "effort of the encoder: 1 is slower, and some 5 % smaller at the same error")->capture_default_str();
     app.add_option("--centres", o.centres, "K-means centres to try")->capture_default_str();
+    app.add_option("--metric", o.metric, "what errors are weighed by: nothing, the queries that meet K, and the weights that read V")
+        ->check(CLI::IsMember({"none", "k", "v", "kv"}))->capture_default_str();
+    app.add_option("--stride", o.stride, "queries are taken at every so many positions")->capture_default_str();
     app.add_option("--step", o.step, "step of the profile unless one is asked for")->capture_default_str();
     app.add_option("--threads", o.workers, "threads")->capture_default_str();
     app.parse(argc, argv);
@@ -55,16 +60,25 @@ Options parse(int argc, char** argv, CLI::App& app) {
 struct Window {
     Bytes bytes;
     kakeya::llama::State state;
+    std::map<std::size_t, SeenLayer> seen;
+};
+
+// A context that reads windows, and what looks at its graph.
+struct Reader {
+    std::unique_ptr<Watcher> watcher;
+    std::unique_ptr<Context> context;
 };
 
 // Reads `count` windows from `first` on, in parallel.
 std::vector<Window> read_windows(const std::vector<Passage>& list, std::size_t first, std::size_t count,
-                                 std::vector<std::unique_ptr<Context>>& contexts) {
+                                 std::vector<Reader>& readers) {
     std::vector<Window> windows(count);
-    in_parallel(count, contexts.size(), [&](std::size_t i, std::size_t worker) {
+    in_parallel(count, readers.size(), [&](std::size_t i, std::size_t worker) {
         const Tokens& tokens = list[first + i].tokens;
-        contexts[worker]->prefill(tokens.data(), tokens.size());
-        windows[i].bytes = contexts[worker]->state();
+        Reader& reader = readers[worker];
+        reader.context->prefill(tokens.data(), tokens.size());
+        windows[i].bytes = reader.context->state();
+        if (reader.watcher) windows[i].seen = reader.watcher->take();
         windows[i].state = kakeya::llama::parse(windows[i].bytes).value();
     });
     return windows;
@@ -97,6 +111,52 @@ void add(kakeya::Fitter& fitter, const Window& window, const PlannedStream& plan
     fitter.add_rows(rows.weights(weights.data())).value();
 }
 
+// Queries of a window for the keys of a planned stream. `layers` gives the model's number of a layer.
+void add_queries(kakeya::Fitter& fitter, const Window& window, const PlannedStream& planned,
+                 const std::vector<std::optional<std::size_t>>& layers, const std::vector<Heads>& sizes,
+                 const std::vector<std::size_t>& n_heads) {
+    if (planned.key.part == kakeya::Part::v) return;
+    const std::size_t dim = sizes[planned.cache].key, n = planned.key.heads.size();
+    const std::size_t per_layer = planned.key.part == kakeya::Part::kv ? 2 * n : n;
+    for (std::size_t l = 0; l < planned.key.layers.size(); ++l) {
+        const std::optional<std::size_t> layer = layers[planned.key.layers[l]];
+        if (!layer) continue;
+        const Seen& seen = window.seen.at(*layer).queries;
+        const std::size_t group = seen.n_head / n_heads[planned.key.layers[l]];
+        if (seen.dim != dim || group == 0) continue;
+        const auto stride = static_cast<std::ptrdiff_t>(seen.n_head * seen.dim);
+        for (std::size_t h = 0; h < n; ++h) {
+            for (std::size_t g = 0; g < group; ++g) {
+                const kakeya::View view(seen.row(0, planned.key.heads[h] * group + g), stride);
+                fitter.add_queries(l * per_layer + h, view, seen.positions.size(), seen.positions.data()).value();
+            }
+        }
+    }
+}
+
+// The weights that read the values of a planned stream.
+void add_weights(kakeya::Fitter& fitter, const Watcher& watcher, const PlannedStream& planned,
+                 const std::vector<std::optional<std::size_t>>& layers, const std::vector<Heads>& sizes,
+                 const std::vector<std::size_t>& n_heads) {
+    if (planned.key.part == kakeya::Part::k) return;
+    const std::size_t dim = sizes[planned.cache].value, n = planned.key.heads.size();
+    const std::size_t per_layer = planned.key.part == kakeya::Part::kv ? 2 * n : n, before = per_layer - n;
+    for (std::size_t l = 0; l < planned.key.layers.size(); ++l) {
+        const std::optional<std::size_t> layer = layers[planned.key.layers[l]];
+        const auto found = layer ? watcher.weights().find(*layer) : watcher.weights().end();
+        if (found == watcher.weights().end()) continue;
+        const OutputWeights& weights = found->second;
+        const std::size_t group = weights.n_in / dim / n_heads[planned.key.layers[l]];
+        for (std::size_t h = 0; h < n; ++h) {
+            for (std::size_t g = 0; g < group; ++g) {
+                const kakeya::View view(weights.rows.data() + (planned.key.heads[h] * group + g) * dim,
+                                        static_cast<std::ptrdiff_t>(weights.n_in));
+                fitter.add_queries(l * per_layer + before + h, view, weights.n_out).value();
+            }
+        }
+    }
+}
+
 // The rule that makes the keys of the cache's middle layer cheapest.
 RopeRule choose_rule(const Model& model, std::size_t cache, std::uint32_t layer, const std::vector<Window>& windows,
                      const std::vector<Heads>& sizes, const TensorGains& gains, std::size_t skip) {
@@ -126,8 +186,15 @@ kakeya::Profile fit(const Options& o) {
     like.n_ctx = o.window;
     like.n_outputs = 1;
     like.threads = 1;
-    std::vector<std::unique_ptr<Context>> contexts;
-    for (std::size_t w = 0; w < o.workers; ++w) contexts.push_back(std::make_unique<Context>(model, like));
+    std::vector<Reader> readers(o.workers);
+    for (Reader& reader : readers) {
+        if (o.metric != "none") {
+            reader.watcher = std::make_unique<Watcher>(o.stride);
+            like.observer = &Watcher::callback;
+            like.observer_data = reader.watcher.get();
+        }
+        reader.context = std::make_unique<Context>(model, like);
+    }
     const std::vector<Passage> list = passages(model, read_texts(o.texts), o.window, o.per_text);
     if (list.empty()) throw std::runtime_error("no text is as long as a window");
     std::fprintf(stderr, "%zu windows of %zu tokens\n", list.size(), o.window);
@@ -136,7 +203,7 @@ kakeya::Profile fit(const Options& o) {
     std::vector<Passage> few;
     const std::size_t n_few = std::min(o.samples, list.size());
     for (std::size_t i = 0; i < n_few; ++i) few.push_back(list[i * list.size() / n_few]);
-    const std::vector<Window> sample = read_windows(few, 0, few.size(), contexts);
+    const std::vector<Window> sample = read_windows(few, 0, few.size(), readers);
     Spread spread;
     for (const Window& window : sample) spread.add(window.bytes, window.state, static_cast<std::int32_t>(o.skip));
     std::optional<Sensitivities> sensitivities;
@@ -162,11 +229,26 @@ kakeya::Profile fit(const Options& o) {
     for (const PlannedStream& stream : streams) {
         fitters.push_back(kakeya::Fitter::create(params, layout_of(stream, sizes, rules, gains)).value());
     }
+    const std::vector<std::optional<std::size_t>> layers = layers_of_model(sample[0].bytes, sample[0].state, sample[0].seen);
+    std::vector<std::size_t> n_heads;
+    each_named(sample[0].state, [&](TensorName name, std::size_t c, const kakeya::llama::Stream&, const auto& tensor) {
+        if (!name.second) n_heads.push_back(tensor.width / sizes[c].key);
+    });
+    const bool of_keys = o.metric == "k" || o.metric == "kv", of_values = o.metric == "v" || o.metric == "kv";
+    for (std::size_t s = 0; s < streams.size() && of_values; ++s) {
+        add_weights(fitters[s], *readers[0].watcher, streams[s], layers, sizes, n_heads);
+    }
+    for (std::size_t i = 0; i < layers.size() && o.metric != "none"; ++i) {
+        if (layers[i]) std::fprintf(stderr, "%zu=%zu%s ", i, *layers[i], readers[0].watcher->weights().count(*layers[i]) ? "" : "!");
+    }
     const std::size_t at_once = 2 * o.workers;
     for (std::size_t first = 0; first < list.size(); first += at_once) {
-        const std::vector<Window> windows = read_windows(list, first, std::min(at_once, list.size() - first), contexts);
+        const std::vector<Window> windows = read_windows(list, first, std::min(at_once, list.size() - first), readers);
         in_parallel(streams.size(), o.workers, [&](std::size_t s, std::size_t) {
-            for (const Window& window : windows) add(fitters[s], window, streams[s], sizes, o.skip);
+            for (const Window& window : windows) {
+                add(fitters[s], window, streams[s], sizes, o.skip);
+                if (of_keys) add_queries(fitters[s], window, streams[s], layers, sizes, n_heads);
+            }
         });
         std::fprintf(stderr, "read %zu of %zu windows (%s)\n", first + windows.size(), list.size(),
                      list[first].name.c_str());

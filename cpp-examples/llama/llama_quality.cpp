@@ -1,6 +1,6 @@
 // What a compressed cache does to a model's predictions.
 //
-//   llama_quality MODEL.gguf TEXTS [--profile FILE.kkp --steps 0.5 0.7] [--json FILE]
+//   llama_quality MODEL.gguf TEXTS [--profile FILE.kkp --steps 0.5 0.7] [--json FILE] [--into FILE.kkp]
 //
 // TEXTS is a folder with a folder of .txt files per domain. For each passage: read 1,024 tokens, take the state, change its K
 // and V as a codec would, put it back, let the model predict the next 256 tokens, and compare its distributions with those after
@@ -9,7 +9,8 @@
 //
 // Prints a table for the texts that are like those of the profile ("in"), one for those that are not ("off", the domains
 // given with --off), and one per domain, with 95 % intervals. Writes a line of JSON per passage and setting as they come, and in
-// the end per line of the tables. Exits with 1 if the identity control is not exactly 0.
+// the end per line of the tables. Of one profile, writes a copy that knows what was measured of it at each step, on the texts that
+// are like its own. Exits with 1 if the identity control is not exactly 0.
 
 #include "../fingerprint.hpp"
 #include "results.hpp"
@@ -28,7 +29,7 @@
 namespace {
 
 struct Options {
-    std::string model, texts, json, name = "model";
+    std::string model, texts, json, into, name = "model";
     std::vector<std::string> profiles, off;
     std::vector<float> steps = {0.3F, 0.5F, 0.7F, 0.9F}, bits, sessions;
     std::size_t prefill = 1024, scored = 256, per_text = 1, per_domain = 0, threads = 2;
@@ -44,6 +45,7 @@ Options parse(int argc, char** argv, CLI::App& app) {
     app.add_option("--name", o.name, "name of the model in the results");
     app.add_option("--json", o.json, "file to which results are appended, one JSON object a line");
     app.add_option("--profile", o.profiles, "profiles to judge")->check(CLI::ExistingFile);
+    app.add_option("--into", o.into, "file for the one profile with a table of its qualities; may be the profile itself");
     app.add_option("--off", o.off, "domains whose kind of text no profile was fitted to");
     app.add_option("--steps", o.steps, "steps to judge the profiles at")->capture_default_str();
     app.add_option("--bits", o.bits, "fixed rates to judge the profiles at");
@@ -58,6 +60,7 @@ Options parse(int argc, char** argv, CLI::App& app) {
     app.add_option("--noise", o.noise, "variances of noise in all tensors, relative to theirs; the first is the floor")->capture_default_str();
     app.add_option("--threads", o.threads, "passages at a time, one thread each")->capture_default_str();
     app.parse(argc, argv);
+    if (!o.into.empty() && o.profiles.size() != 1) throw CLI::ValidationError("--into", "takes one --profile");
     return o;
 }
 
@@ -180,6 +183,27 @@ bool report(const Results& results, const Options& o, std::ofstream& json) {
     return exact && (!json.is_open() || json.flush().good());
 }
 
+// The profile with a table of qualities: step, divergence and size on the texts that are like its own.
+void write_qualities(const Results& results, const Options& o) {
+    Group group{"in", {}};
+    for (const Result& result : results.of(0)) {
+        if (std::find(o.off.begin(), o.off.end(), result.domain) == o.off.end()) group.domains.insert(result.domain);
+    }
+    if (group.domains.empty()) throw std::runtime_error("no text is like those of the profile");
+    std::vector<float> steps = o.steps;
+    std::sort(steps.begin(), steps.end());
+    std::vector<kakeya::Quality> table;
+    for (float step : steps) {
+        const auto setting = results.find("rdo", "step=" + number(step));
+        if (!setting) throw std::runtime_error("nothing was measured at step " + number(step));
+        const nlohmann::ordered_json json = results.summary(*setting, group);
+        table.push_back({number(step), step, json.at("kld"), json.at("bpv")});
+    }
+    auto builder = kakeya::ProfileBuilder::from(read_profile(o.profiles[0])).value();
+    builder.set_qualities(table).value();
+    write_file(o.into, builder.finish().value().save().value());
+}
+
 std::vector<Passage> first_of_domains(std::vector<Passage> all, std::size_t per_domain) {
     std::map<std::string, std::size_t> seen;
     std::vector<Passage> list;
@@ -238,7 +262,9 @@ bool judge(const Options& o) {
         std::fprintf(stderr, "passage %zu of %zu, %s/%s: %.1f s\n", ++done, list.size(), list[i].domain.c_str(),
                      list[i].name.c_str(), time.seconds());
     });
-    return report(results, o, json);
+    const bool exact = report(results, o, json);
+    if (exact && !o.into.empty()) write_qualities(results, o);
+    return exact;
 }
 
 }  // namespace

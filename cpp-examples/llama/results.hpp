@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstdio>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -78,6 +79,13 @@ public:
     }
     const std::vector<Result>& of(std::size_t setting) const { return results_[setting]; }
     std::size_t size() const { return settings_.size(); }
+    // The first setting of a codec with this name.
+    std::optional<std::size_t> find(const std::string& codec, const std::string& setting) const {
+        for (std::size_t s = 0; s < size(); ++s) {
+            if (settings_[s].codec == codec && settings_[s].setting == setting) return s;
+        }
+        return std::nullopt;
+    }
 
     // The mean over the passages of some domains.
     nlohmann::ordered_json summary(std::size_t setting, const Group& group) const {
