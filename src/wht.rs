@@ -10,6 +10,7 @@
 //! second transform starts on a new word.
 
 use crate::error::{Result, try_reserve};
+use fearless_simd::{Simd, SimdBase, f32x16};
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
@@ -67,35 +68,35 @@ impl Rotation {
 
     /// Rotates `x` in place.
     #[inline(always)]
-    pub fn forward(&self, x: &mut [f32]) {
+    pub fn forward<S: Simd>(&self, simd: S, x: &mut [f32]) {
         let (first, second) = self.signs.split_at(self.window);
-        self.mix(&mut x[..self.window], first);
+        self.mix(simd, &mut x[..self.window], first);
         if !second.is_empty() {
-            self.mix(&mut x[self.len - self.window..], second);
+            self.mix(simd, &mut x[self.len - self.window..], second);
         }
     }
 
     /// Undoes [`Rotation::forward`] up to rounding.
     #[inline(always)]
-    pub fn inverse(&self, z: &mut [f32]) {
+    pub fn inverse<S: Simd>(&self, simd: S, z: &mut [f32]) {
         let (first, second) = self.signs.split_at(self.window);
         if !second.is_empty() {
-            self.unmix(&mut z[self.len - self.window..], second);
+            self.unmix(simd, &mut z[self.len - self.window..], second);
         }
-        self.unmix(&mut z[..self.window], first);
+        self.unmix(simd, &mut z[..self.window], first);
     }
 
     #[inline(always)]
-    fn mix(&self, x: &mut [f32], signs: &[f32]) {
+    fn mix<S: Simd>(&self, simd: S, x: &mut [f32], signs: &[f32]) {
         for (x, sign) in x.iter_mut().zip(signs) {
             *x *= sign * self.norm;
         }
-        walsh_hadamard(x);
+        walsh_hadamard(simd, x);
     }
 
     #[inline(always)]
-    fn unmix(&self, z: &mut [f32], signs: &[f32]) {
-        walsh_hadamard(z);
+    fn unmix<S: Simd>(&self, simd: S, z: &mut [f32], signs: &[f32]) {
+        walsh_hadamard(simd, z);
         for (z, sign) in z.iter_mut().zip(signs) {
             *z *= sign * self.norm;
         }
@@ -104,27 +105,66 @@ impl Rotation {
 
 /// The unnormalised transform in natural order; the length is a power of two, or 0.
 #[inline(always)]
-fn walsh_hadamard(x: &mut [f32]) {
-    let (chunks, rest) = x.as_chunks_mut::<16>();
-    for chunk in chunks {
-        small::<16>(chunk);
-    }
-    // A power of two below 16 is shorter than a chunk.
-    match rest.len() {
-        2 => small::<2>(rest.try_into().expect("length 2")),
-        4 => small::<4>(rest.try_into().expect("length 4")),
-        8 => small::<8>(rest.try_into().expect("length 8")),
+fn walsh_hadamard<S: Simd>(simd: S, x: &mut [f32]) {
+    match x.len() {
+        2 => small::<2>(x.try_into().expect("length 2")),
+        4 => small::<4>(x.try_into().expect("length 4")),
+        8 => small::<8>(x.try_into().expect("length 8")),
+        16 => small::<16>(x.try_into().expect("length 16")),
         _ => {}
     }
-    let mut half = 16;
-    while half < x.len() {
-        for pair in x.chunks_exact_mut(2 * half) {
-            let (low, high) = pair.split_at_mut(half);
-            for (a, b) in low.iter_mut().zip(high) {
-                (*a, *b) = (*a + *b, *a - *b);
-            }
-        }
+    // None, where it is shorter than a chunk.
+    let (chunks, _) = x.as_chunks_mut::<32>();
+    for chunk in chunks {
+        thirty_two(simd, chunk);
+    }
+    let mut half = 32;
+    if half < x.len() && !(x.len() / half).ilog2().is_multiple_of(2) {
+        stage(x, half);
         half *= 2;
+    }
+    while half < x.len() {
+        two_stages(x, half);
+        half *= 4;
+    }
+}
+
+/// The stages of a transform of 32: each takes sums and differences of neighbours, and sorts them apart, so that after
+/// five of them everything is where it was.
+#[inline(always)]
+fn thirty_two<S: Simd>(simd: S, x: &mut [f32; 32]) {
+    let (low, high) = x.split_at_mut(16);
+    let (mut a, mut b) = (f32x16::from_slice(simd, low), f32x16::from_slice(simd, high));
+    for _ in 0..5 {
+        let (even, odd) = a.deinterleave(b);
+        (a, b) = (even + odd, even - odd);
+    }
+    a.store_slice(low);
+    b.store_slice(high);
+}
+
+/// Sums and differences of what is `half` apart.
+#[inline(always)]
+fn stage(x: &mut [f32], half: usize) {
+    for pair in x.chunks_exact_mut(2 * half) {
+        let (low, high) = pair.split_at_mut(half);
+        for (a, b) in low.iter_mut().zip(high) {
+            (*a, *b) = (*a + *b, *a - *b);
+        }
+    }
+}
+
+/// A stage and the one after it.
+#[inline(always)]
+fn two_stages(x: &mut [f32], half: usize) {
+    for four in x.chunks_exact_mut(4 * half) {
+        let (low, high) = four.split_at_mut(2 * half);
+        let ((a, b), (c, d)) = (low.split_at_mut(half), high.split_at_mut(half));
+        for (((a, b), c), d) in a.iter_mut().zip(b).zip(c).zip(d) {
+            let (ab, cd) = ((*a + *b, *a - *b), (*c + *d, *c - *d));
+            (*a, *b) = (ab.0 + cd.0, ab.1 + cd.1);
+            (*c, *d) = (ab.0 - cd.0, ab.1 - cd.1);
+        }
     }
 }
 
@@ -146,6 +186,11 @@ fn small<const N: usize>(x: &mut [f32; N]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fearless_simd::{Level, dispatch};
+
+    fn forward(rotation: &Rotation, x: &mut [f32]) {
+        dispatch!(Level::new(), simd => rotation.forward(simd, x));
+    }
 
     fn ramp(len: usize) -> Vec<f32> {
         (0..len).map(|i| ((i * 37 + 11) % 101) as f32 - 50.0).collect()
@@ -168,10 +213,10 @@ mod tests {
             let rotation = Rotation::new(len, 3).unwrap();
             let x = ramp(len);
             let mut z = x.clone();
-            rotation.forward(&mut z);
+            forward(&rotation, &mut z);
             let energy = |v: &[f32]| v.iter().map(|&a| f64::from(a) * f64::from(a)).sum::<f64>();
             assert!((energy(&x) - energy(&z)).abs() <= 1e-5 * energy(&x), "length {len}");
-            rotation.inverse(&mut z);
+            dispatch!(Level::new(), simd => rotation.inverse(simd, &mut z));
             for (a, b) in x.iter().zip(&z) {
                 assert!((a - b).abs() < 2e-4, "length {len}: {a} became {b}");
             }
@@ -185,7 +230,7 @@ mod tests {
             for loud in [0, len / 2, len - 1] {
                 let mut x = vec![0.0; len];
                 x[loud] = 1.0;
-                rotation.forward(&mut x);
+                forward(&rotation, &mut x);
                 let peak = x.iter().fold(0_f32, |m, v| m.max(v.abs()));
                 assert!(peak <= 0.75, "length {len}: coordinate {loud} stayed at {peak}");
             }
@@ -194,11 +239,11 @@ mod tests {
 
     #[test]
     fn matches_the_definition() {
-        for len in [2, 4, 8, 16, 64] {
+        for len in [2, 4, 8, 16, 32, 64, 128, 256] {
             let rotation = Rotation::new(len, 5).unwrap();
             let x = ramp(len);
             let mut z = x.clone();
-            rotation.forward(&mut z);
+            forward(&rotation, &mut z);
             for (row, &got) in z.iter().enumerate() {
                 let sum: f32 = (0..len)
                     .map(|col| if (row & col).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 } * rotation.signs[col] * x[col])

@@ -142,7 +142,7 @@ impl Codec {
                 let passage = Passage { transform, kernel, quantizer: stepper.at(header.step) };
                 dispatch!(self.tier.level(), simd => pass.run_stepped(simd, &passage, row, (&mut room.panel, turn)))
             }
-            _ => dispatch!(self.tier.level(), _token => pass.run(row, scratch, turn)),
+            _ => dispatch!(self.tier.level(), simd => pass.run(simd, row, scratch, turn)),
         }
     }
 }
@@ -331,7 +331,7 @@ struct Pass<'a, V: ?Sized> {
 
 impl<V: Views + ?Sized> Pass<'_, V> {
     #[inline(always)]
-    fn run(&self, row: &mut [f32], scratch: &mut Scratch, turn: &mut Turn) -> Result<()> {
+    fn run<S: Simd>(&self, simd: S, row: &mut [f32], scratch: &mut Scratch, turn: &mut Turn) -> Result<()> {
         let block = self.block;
         let rank = self.kernel.skeleton.rank();
         let stream = &block.src[block.sections.symbols.clone()];
@@ -344,7 +344,7 @@ impl<V: Views + ?Sized> Pass<'_, V> {
             let code = RowCode { scale: block.scale(at), ..block.row_code(at) };
             let symbols = &mut scratch.symbols[..rank];
             self.kernel.grid.unpack(stream, at, symbols);
-            self.kernel.decode(code, symbols, &mut scratch.back, row);
+            self.kernel.decode(simd, code, symbols, &mut scratch.back, row);
             self.store(i, row, turn)?;
         }
         Ok(())

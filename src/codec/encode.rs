@@ -13,7 +13,7 @@ use crate::pack::BitPacker;
 use crate::quantize::Grid;
 use crate::skeleton::{fit_block, index_bits};
 use crc32fast::Hasher;
-use fearless_simd::dispatch;
+use fearless_simd::{Simd, dispatch};
 
 impl Codec {
     /// Encodes `rows` to the start of `dst` and returns the size of the block. `dst` is written, never read.
@@ -81,7 +81,7 @@ impl Codec {
         }
         let mut tally = Tally::default();
         let pass = Pass { codec: self, kernel, rows };
-        dispatch!(self.tier.level(), _token => pass.run::<R>(row, turn, (scratch, bytes), &mut writer, &mut tally))?;
+        dispatch!(self.tier.level(), simd => pass.run::<_, R>(simd, row, turn, (scratch, bytes), &mut writer, &mut tally))?;
         header.n_protected = tally.protected as u32;
         header.payload_crc = writer.finish();
         header.certified_error = tally.certificate(self.objective);
@@ -237,8 +237,9 @@ struct Pass<'a, V: ?Sized> {
 
 impl<V: Views + ?Sized> Pass<'_, V> {
     #[inline(always)]
-    fn run<R: Distortion>(
+    fn run<S: Simd, R: Distortion>(
         &self,
+        simd: S,
         row: &mut [f32],
         turn: &mut Turn,
         (scratch, bytes): (&mut Scratch, &mut [u8]),
@@ -253,7 +254,7 @@ impl<V: Views + ?Sized> Pass<'_, V> {
                 self.store_raw(i, row, bytes, writer, tally)?;
             } else {
                 let error;
-                (code, error) = self.kernel.encode::<R>(row, scratch);
+                (code, error) = self.kernel.encode::<S, R>(simd, row, scratch);
                 if bound > 0.0 && error.absolute > bound {
                     return Err(Error::BoundNotMet { row: i, got: error.absolute, bound });
                 }

@@ -9,6 +9,7 @@ use crate::params::{Params, Preset};
 use crate::quantize::Grid;
 use crate::skeleton::{Skeleton, fit_block};
 use crate::wht::Rotation;
+use fearless_simd::{Level, dispatch};
 
 /// What is stored per row, as parallel arrays.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,7 +91,7 @@ pub fn encode_block<R: Distortion>(
     let mut symbols = try_vec(size, 0, "the codes")?;
     let (mut at, mut packer) = (0, BitPacker::default());
     for x in vectors.chunks_exact(d) {
-        let (code, error) = kernel.encode::<R>(x, &mut scratch);
+        let (code, error) = dispatch!(Level::new(), simd => kernel.encode::<_, R>(simd, x, &mut scratch));
         let bound = f64::from(params.settings().max_abs_error);
         if bound > 0.0 && error.absolute > bound {
             return Err(Error::BoundNotMet { row: rows.len(), got: error.absolute, bound });
@@ -132,7 +133,7 @@ pub fn decode_block<R: Distortion>(skeleton: &Skeleton, codes: &Codes) -> Result
     for (i, (x, &code)) in vectors.chunks_exact_mut(d).zip(&codes.rows).enumerate() {
         let symbols = &mut scratch.symbols[..rank];
         grid.unpack(&codes.symbols, i, symbols);
-        kernel.decode(code, symbols, &mut scratch.back, x);
+        dispatch!(Level::new(), simd => kernel.decode(simd, code, symbols, &mut scratch.back, x));
     }
     Ok(vectors)
 }

@@ -17,6 +17,7 @@ use crate::quantize::Grid;
 use crate::scale;
 use crate::skeleton::{Skeleton, dot};
 use crate::wht::Rotation;
+use fearless_simd::Simd;
 
 /// The stages that all rows of a block share.
 #[derive(Debug, Clone, Copy)]
@@ -121,7 +122,7 @@ impl Kernel<'_> {
     /// Turns the finite row `x` into what is to be quantised, `scratch.z[..rank]`, in units of the power of two
     /// that is returned; with it comes the centre that was subtracted.
     #[inline(always)]
-    pub fn analyse(&self, x: &[f32], scratch: &mut Scratch) -> (f32, RowCode) {
+    pub fn analyse<S: Simd>(&self, simd: S, x: &[f32], scratch: &mut Scratch) -> (f32, RowCode) {
         let unit = unit_of(peak(x).max(self.skeleton.peak()));
         let z = &mut scratch.z[..self.skeleton.rank()];
         self.skeleton.project(x, 1.0 / unit, &mut scratch.deviation, z);
@@ -134,7 +135,7 @@ impl Kernel<'_> {
                 *z -= t * c;
             }
         }
-        self.rotation.forward(z);
+        self.rotation.forward(simd, z);
         (unit, code)
     }
 
@@ -154,9 +155,14 @@ impl Kernel<'_> {
 
     /// Encodes the finite row `x`; its symbols are left in `scratch.symbols[..rank]`.
     #[inline(always)]
-    pub fn encode<R: Distortion>(&self, x: &[f32], scratch: &mut Scratch) -> (RowCode, RowError) {
+    pub fn encode<S: Simd, R: Distortion>(
+        &self,
+        simd: S,
+        x: &[f32],
+        scratch: &mut Scratch,
+    ) -> (RowCode, RowError) {
         let rank = self.skeleton.rank();
-        let (unit, mut code) = self.analyse(x, scratch);
+        let (unit, mut code) = self.analyse(simd, x, scratch);
         let z = &mut scratch.z[..rank];
         let zz = dot(z, z);
         let rms = self.grid.mean_square(z).sqrt();
@@ -165,7 +171,7 @@ impl Kernel<'_> {
         code.scale = self.quantize(z, rms, unit, white, symbols);
         let q = &mut scratch.q[..rank];
         if code.scale > 0 {
-            self.grid.dequantize(symbols, q);
+            self.grid.dequantize(simd, symbols, q);
             let (zq, qq) = (dot(z, q), dot(q, q));
             let scale = if self.grid.is_allocated() { MSE::scale(zz, zq, qq) } else { R::scale(zz, zq, qq) };
             code.scale = scale::encode(scale * unit);
@@ -178,14 +184,14 @@ impl Kernel<'_> {
             let [energy, squared] = [zz, dot(z, z)].map(f64::from);
             return (code, RowError { energy, squared, absolute: 0.0 });
         }
-        self.decode(code, symbols, &mut scratch.q, &mut scratch.back);
+        self.decode(simd, code, symbols, &mut scratch.q, &mut scratch.back);
         let mut error = self.measure::<R>(x, &scratch.back, &mut scratch.deviation);
         if R::NORM_MODE == NormMode::Search && rms > 0.0 {
             for step in SEARCH {
                 let trial = &mut scratch.trial[..rank];
                 let scale = self.quantize(z, rms * (step as f32 / 16.0).exp2(), unit, white, trial);
                 let other = RowCode { scale, ..code };
-                self.decode(other, trial, &mut scratch.q, &mut scratch.back);
+                self.decode(simd, other, trial, &mut scratch.q, &mut scratch.back);
                 let off = self.measure::<R>(x, &scratch.back, &mut scratch.deviation);
                 if off.absolute < error.absolute {
                     (code, error) = (other, off);
@@ -213,7 +219,7 @@ impl Kernel<'_> {
 
     /// Decodes a row into `x`. Codes come from [`Kernel::encode`] or have been checked; `q` is scratch.
     #[inline(always)]
-    pub fn decode(&self, code: RowCode, symbols: &[u8], q: &mut [f32], x: &mut [f32]) {
+    pub fn decode<S: Simd>(&self, simd: S, code: RowCode, symbols: &[u8], q: &mut [f32], x: &mut [f32]) {
         let rank = self.skeleton.rank();
         let scale = scale::decode(code.scale).unwrap_or(0.0);
         let t = self.skeleton.reach.decode(code.reach);
@@ -221,8 +227,8 @@ impl Kernel<'_> {
         // The rotation is linear, so the scale may follow it.
         let unit = unit_of(scale.max(t.abs()).max(self.skeleton.peak()));
         if scale > 0.0 {
-            self.grid.dequantize(symbols, q);
-            self.rotation.inverse(q);
+            self.grid.dequantize(simd, symbols, q);
+            self.rotation.inverse(simd, q);
             let scale = scale / unit;
             q.iter_mut().for_each(|q| *q *= scale);
         } else {

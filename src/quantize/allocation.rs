@@ -9,6 +9,7 @@ use super::tables::DISTORTION;
 use super::{MAX_BITS, Quantizer};
 use crate::error::{Result, try_reserve};
 use crate::pack::{BitPacker, unpack};
+use fearless_simd::Simd;
 use std::ops::Range;
 
 /// Deviations below this share of the largest get no bits: what is left of them in a row is rounding.
@@ -106,11 +107,11 @@ impl Allocation {
 
     /// As [`Quantizer::dequantize`]; 0 for components without bits.
     #[inline(always)]
-    pub(super) fn dequantize(&self, symbols: &[u8], q: &mut [f32]) {
+    pub(super) fn dequantize<S: Simd>(&self, simd: S, symbols: &[u8], q: &mut [f32]) {
         for Group { width, range } in &self.groups {
             let q = &mut q[range.clone()];
             match self.quantizer(*width) {
-                Some(quantizer) => quantizer.dequantize(&symbols[range.clone()], q),
+                Some(quantizer) => quantizer.dequantize(simd, &symbols[range.clone()], q),
                 None => q.fill(0.0),
             }
         }
@@ -179,6 +180,7 @@ fn distribute(variances: &[f32], floor: f64, budget: usize, widths: &mut [u8]) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fearless_simd::{Level, dispatch};
 
     fn widths(variances: &[f32], bits: f32) -> Vec<u8> {
         let allocation = Allocation::new(variances, bits).unwrap();
@@ -228,7 +230,7 @@ mod tests {
                 let (mut white, mut symbols) = (vec![0.0; 37], vec![9; 37]);
                 allocation.quantize(&z, 1.0, &mut white, &mut symbols);
                 let mut q = vec![f32::NAN; 37];
-                allocation.dequantize(&symbols, &mut q);
+                dispatch!(Level::new(), simd => allocation.dequantize(simd, &symbols, &mut q));
                 for ((z, q), share) in z.iter().zip(&q).zip(&allocation.shares) {
                     assert!((z - q).abs() <= 1.25 * share || (*share == 0.0 && *q == 0.0), "{z} became {q}");
                 }

@@ -4,6 +4,7 @@ use super::{Allocation, Quantizer};
 use crate::error::Result;
 use crate::pack::{BitPacker, unpack};
 use crate::skeleton::dot;
+use fearless_simd::Simd;
 
 /// What the components of a row are quantised with at a fixed rate.
 #[derive(Debug, Clone)]
@@ -59,10 +60,10 @@ impl Grid {
 
     /// `q[j]` = point of `symbols[j]`.
     #[inline(always)]
-    pub fn dequantize(&self, symbols: &[u8], q: &mut [f32]) {
+    pub fn dequantize<S: Simd>(&self, simd: S, symbols: &[u8], q: &mut [f32]) {
         match self {
-            Self::Uniform(quantizer) => quantizer.dequantize(symbols, q),
-            Self::Allocated(allocation) => allocation.dequantize(symbols, q),
+            Self::Uniform(quantizer) => quantizer.dequantize(simd, symbols, q),
+            Self::Allocated(allocation) => allocation.dequantize(simd, symbols, q),
         }
     }
 

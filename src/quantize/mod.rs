@@ -8,6 +8,7 @@ mod grid;
 mod tables;
 
 pub use allocation::Allocation;
+use fearless_simd::{Bytes, Simd, SimdBase, f32x16, u8x64, u16x32};
 pub(crate) use grid::Grid;
 pub use tables::DISTORTION;
 use tables::POSITIVE_LEVELS;
@@ -21,6 +22,8 @@ pub struct Quantizer {
     bits: u8,
     /// All levels in ascending order; entries beyond `2^bits` repeat the last.
     levels: [f32; 256],
+    /// The first, second, … byte of the first 16 levels, four times over.
+    planes: [[u8; 64]; 4],
     /// Thresholds between the positive levels, ascending, then infinity.
     thresholds: [f32; 128],
     /// How many thresholds lie at or below the start of each cell.
@@ -55,7 +58,8 @@ impl Quantizer {
             let start = cell as f32 / CELLS_PER_UNIT;
             *below = thresholds.iter().filter(|&&threshold| threshold <= start).count() as u8;
         }
-        Self { bits, levels, thresholds, below }
+        let planes = std::array::from_fn(|byte| std::array::from_fn(|i| levels[i % 16].to_le_bytes()[byte]));
+        Self { bits, levels, planes, thresholds, below }
     }
 
     /// The levels in ascending order.
@@ -109,10 +113,35 @@ impl Quantizer {
         }
     }
 
+    /// As [`Quantizer::dequantize`], of the symbols that fill whole vectors, whose number is returned: the four bytes of
+    /// sixteen levels are looked up one after the other.
+    #[inline(always)]
+    fn by_planes<S: Simd>(&self, simd: S, symbols: &[u8], values: &mut [f32]) -> usize {
+        let planes = self.planes.each_ref().map(|plane| u8x64::from_slice(simd, plane));
+        let (symbols, values) = (symbols.as_chunks::<64>().0, values.as_chunks_mut::<64>().0);
+        for (symbols, values) in symbols.iter().zip(values) {
+            let symbols = u8x64::from_slice(simd, symbols);
+            let [a, b, c, d] = planes.map(|plane| plane.swizzle_dyn_within_blocks(symbols));
+            let halves = |a: u8x64<S>, b: u8x64<S>| -> [u16x32<S>; 2] {
+                let (first, second) = a.interleave(b);
+                [first.bitcast(), second.bitcast()]
+            };
+            let (low, high) = (halves(a, b), halves(c, d));
+            for (i, values) in values.as_chunks_mut::<32>().0.iter_mut().enumerate() {
+                let (first, second) = low[i].interleave(high[i]);
+                let (first, second): (f32x16<S>, f32x16<S>) = (first.bitcast(), second.bitcast());
+                first.store_slice(&mut values[..16]);
+                second.store_slice(&mut values[16..]);
+            }
+        }
+        64 * symbols.len()
+    }
+
     /// `values[i]` = level of `symbols[i]`. A symbol of more than `bits` bits gives the last level.
     #[inline(always)]
-    pub fn dequantize(&self, symbols: &[u8], values: &mut [f32]) {
-        for (value, &symbol) in values.iter_mut().zip(symbols) {
+    pub fn dequantize<S: Simd>(&self, simd: S, symbols: &[u8], values: &mut [f32]) {
+        let done = if self.bits <= 4 { self.by_planes(simd, symbols, values) } else { 0 };
+        for (value, &symbol) in values[done..].iter_mut().zip(&symbols[done..]) {
             *value = self.levels[usize::from(symbol)];
         }
     }
@@ -121,6 +150,7 @@ impl Quantizer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fearless_simd::{Level, dispatch};
 
     #[test]
     fn both_searches_find_the_nearest_level() {
@@ -147,7 +177,7 @@ mod tests {
             let expected: Vec<u8> = (0..=255).take(count).collect();
             assert_eq!(symbols, expected);
             let mut back = vec![0.0; count];
-            quantizer.dequantize(&symbols, &mut back);
+            dispatch!(Level::new(), simd => quantizer.dequantize(simd, &symbols, &mut back));
             assert_eq!(back, quantizer.levels());
         }
     }
