@@ -22,7 +22,8 @@
 namespace {
 
 struct Options {
-    std::string model, texts, out, sensitivities, rows = "layers", metric = "none";
+    std::string model, texts, out, sensitivities, rows = "layers";
+    bool queries = true;
     std::size_t stride = 8;
     std::size_t window = 1024, per_text = 3, join = 3, sinks = 1, skip = 4, workers = 2, samples = 6;
     std::uint32_t effort = 0, centres = 256;
@@ -47,8 +48,7 @@ Options parse(int argc, char** argv, CLI::App& app) {
     app.add_option("--range", o.range, "largest factor by which sensitivities move a gain, either way")->capture_default_str();
     app.add_option("--effort", o.effort, "effort of the encoder: 1 is slower, and some 5 % smaller at the same error")->capture_default_str();
     app.add_option("--centres", o.centres, "K-means centres to try")->capture_default_str();
-    app.add_option("--metric", o.metric, "what errors are weighed by: nothing, the queries that meet K, and the weights that read V")
-        ->check(CLI::IsMember({"none", "k", "v", "kv"}))->capture_default_str();
+    app.add_flag("--queries,!--no-queries", o.queries, "weigh errors of keys by the queries that meet them")->capture_default_str();
     app.add_option("--stride", o.stride, "queries are taken at every so many positions")->capture_default_str();
     app.add_option("--step", o.step, "step of the profile unless one is asked for")->capture_default_str();
     app.add_option("--threads", o.workers, "threads")->capture_default_str();
@@ -121,37 +121,15 @@ void add_queries(kakeya::Fitter& fitter, const Window& window, const PlannedStre
     for (std::size_t l = 0; l < planned.key.layers.size(); ++l) {
         const std::optional<std::size_t> layer = layers[planned.key.layers[l]];
         if (!layer) continue;
-        const Seen& seen = window.seen.at(*layer).queries;
+        const auto found = window.seen.find(*layer);
+        if (found == window.seen.end() || found->second.queries.dim != dim) continue;
+        const Seen& seen = found->second.queries;
         const std::size_t group = seen.n_head / n_heads[planned.key.layers[l]];
-        if (seen.dim != dim || group == 0) continue;
         const auto stride = static_cast<std::ptrdiff_t>(seen.n_head * seen.dim);
         for (std::size_t h = 0; h < n; ++h) {
             for (std::size_t g = 0; g < group; ++g) {
                 const kakeya::View view(seen.row(0, planned.key.heads[h] * group + g), stride);
                 fitter.add_queries(l * per_layer + h, view, seen.positions.size(), seen.positions.data()).value();
-            }
-        }
-    }
-}
-
-// The weights that read the values of a planned stream.
-void add_weights(kakeya::Fitter& fitter, const Watcher& watcher, const PlannedStream& planned,
-                 const std::vector<std::optional<std::size_t>>& layers, const std::vector<Heads>& sizes,
-                 const std::vector<std::size_t>& n_heads) {
-    if (planned.key.part == kakeya::Part::k) return;
-    const std::size_t dim = sizes[planned.cache].value, n = planned.key.heads.size();
-    const std::size_t per_layer = planned.key.part == kakeya::Part::kv ? 2 * n : n, before = per_layer - n;
-    for (std::size_t l = 0; l < planned.key.layers.size(); ++l) {
-        const std::optional<std::size_t> layer = layers[planned.key.layers[l]];
-        const auto found = layer ? watcher.weights().find(*layer) : watcher.weights().end();
-        if (found == watcher.weights().end()) continue;
-        const OutputWeights& weights = found->second;
-        const std::size_t group = weights.n_in / dim / n_heads[planned.key.layers[l]];
-        for (std::size_t h = 0; h < n; ++h) {
-            for (std::size_t g = 0; g < group; ++g) {
-                const kakeya::View view(weights.rows.data() + (planned.key.heads[h] * group + g) * dim,
-                                        static_cast<std::ptrdiff_t>(weights.n_in));
-                fitter.add_queries(l * per_layer + before + h, view, weights.n_out).value();
             }
         }
     }
@@ -188,7 +166,7 @@ kakeya::Profile fit(const Options& o) {
     like.threads = 1;
     std::vector<Reader> readers(o.workers);
     for (Reader& reader : readers) {
-        if (o.metric != "none") {
+        if (o.queries) {
             reader.watcher = std::make_unique<Watcher>(o.stride);
             like.observer = &Watcher::callback;
             like.observer_data = reader.watcher.get();
@@ -234,12 +212,8 @@ kakeya::Profile fit(const Options& o) {
     each_named(sample[0].state, [&](TensorName name, std::size_t c, const kakeya::llama::Stream&, const auto& tensor) {
         if (!name.second) n_heads.push_back(tensor.width / sizes[c].key);
     });
-    const bool of_keys = o.metric == "k" || o.metric == "kv", of_values = o.metric == "v" || o.metric == "kv";
-    for (std::size_t s = 0; s < streams.size() && of_values; ++s) {
-        add_weights(fitters[s], *readers[0].watcher, streams[s], layers, sizes, n_heads);
-    }
-    for (std::size_t i = 0; i < layers.size() && o.metric != "none"; ++i) {
-        if (layers[i]) std::fprintf(stderr, "%zu=%zu%s ", i, *layers[i], readers[0].watcher->weights().count(*layers[i]) ? "" : "!");
+    if (o.queries && std::none_of(layers.begin(), layers.end(), [](const auto& layer) { return layer.has_value(); })) {
+        throw std::runtime_error("llama.cpp does not show the queries of this model; --no-queries does without them");
     }
     const std::size_t at_once = 2 * o.workers;
     for (std::size_t first = 0; first < list.size(); first += at_once) {
@@ -247,7 +221,7 @@ kakeya::Profile fit(const Options& o) {
         in_parallel(streams.size(), o.workers, [&](std::size_t s, std::size_t) {
             for (const Window& window : windows) {
                 add(fitters[s], window, streams[s], sizes, o.skip);
-                if (of_keys) add_queries(fitters[s], window, streams[s], layers, sizes, n_heads);
+                if (o.queries) add_queries(fitters[s], window, streams[s], layers, sizes, n_heads);
             }
         });
         std::fprintf(stderr, "read %zu of %zu windows (%s)\n", first + windows.size(), list.size(),

@@ -1,7 +1,7 @@
-// What looks at the keys and values of a model while it reads: its queries, and the weights that the attention's output meets.
+// What looks at the keys of a model while it reads: its queries.
 //
-// Both are seen in llama.cpp's compute graph, by the names that its models give: nodes `Qcur...-N` and `Kcur...-N` of layer N, of
-// which the one with the operation ROPE is the last, and the product with `blk.N.attn_output.weight`.
+// They are seen in llama.cpp's compute graph, by the names that its models give: nodes `Qcur...-N` and `Kcur...-N` of layer N, of
+// which the one with the operation ROPE is the last.
 
 #ifndef EXAMPLES_LLAMA_QUERIES_HPP
 #define EXAMPLES_LLAMA_QUERIES_HPP
@@ -42,12 +42,6 @@ struct SeenLayer {
     Seen key;
 };
 
-// Weights [n_out, n_head * dim of a value].
-struct OutputWeights {
-    std::vector<float> rows;
-    std::size_t n_in = 0, n_out = 0;
-};
-
 // Watches one context. Its address must not change while the context lives.
 class Watcher {
 public:
@@ -60,10 +54,8 @@ public:
     static bool callback(ggml_tensor* node, bool ask, void* watcher) {
         Watcher& self = *static_cast<Watcher*>(watcher);
         const std::optional<std::size_t> query = layer_of(node->name, "Qcur"), key = layer_of(node->name, "Kcur");
-        const bool output = node->op == GGML_OP_MUL_MAT && self.layer_of_output(node->src[0]->name).has_value();
-        const bool wanted = query || (key && node->op == GGML_OP_ROPE) || output;
+        const bool wanted = query || (key && node->op == GGML_OP_ROPE);
         if (ask || !wanted) return ask ? wanted : true;
-        if (output) self.take_weights(*self.layer_of_output(node->src[0]->name), node->src[0]);
         if (query) self.take_query(*query, node);
         if (key) {
             const std::vector<std::int32_t> positions = positions_of(node);
@@ -74,7 +66,6 @@ public:
 
     // What was seen since the last call.
     std::map<std::size_t, SeenLayer> take() { return std::exchange(layers_, {}); }
-    const std::map<std::size_t, OutputWeights>& weights() const { return weights_; }
 
 private:
     // The number at the end of a name that begins with `prefix`.
@@ -84,14 +75,6 @@ private:
         char* end = nullptr;
         const unsigned long layer = std::strtoul(name.c_str() + dash + 1, &end, 10);
         return *end == 0 && end != name.c_str() + dash + 1 ? std::optional<std::size_t>(layer) : std::nullopt;
-    }
-    static std::optional<std::size_t> layer_of_output(const std::string& name) {
-        const std::string prefix = "blk.", suffix = ".attn_output.weight";
-        if (name.compare(0, prefix.size(), prefix) != 0 || name.size() < prefix.size() + suffix.size() ||
-            name.compare(name.size() - suffix.size(), suffix.size(), suffix) != 0) {
-            return std::nullopt;
-        }
-        return std::strtoul(name.c_str() + prefix.size(), nullptr, 10);
     }
 
     static std::vector<std::int32_t> positions_of(const ggml_tensor* rope) {
@@ -132,29 +115,9 @@ private:
         all.rows.insert(all.rows.end(), some.rows.begin(), some.rows.end());
         for (std::size_t t = 0; t < positions.size(); t += stride_) all.positions.push_back(positions[t]);
     }
-    void take_weights(std::size_t layer, const ggml_tensor* weight) {
-        if (weights_.count(layer) > 0) return;
-        const ggml_to_float_t to_float = ggml_get_type_traits(weight->type)->to_float;
-        if ((weight->type != GGML_TYPE_F32 && to_float == nullptr) || !ggml_backend_buffer_is_host(weight->buffer)) return;
-        OutputWeights& made = weights_[layer];
-        made.n_in = static_cast<std::size_t>(weight->ne[0]), made.n_out = static_cast<std::size_t>(weight->ne[1]);
-        made.rows.resize(made.n_in * made.n_out);
-        std::vector<char> bytes(ggml_nbytes(weight));
-        ggml_backend_tensor_get(weight, bytes.data(), 0, bytes.size());
-        for (std::size_t row = 0; row < made.n_out; ++row) {
-            const char* from = bytes.data() + row * weight->nb[1];
-            float* to = made.rows.data() + row * made.n_in;
-            if (weight->type == GGML_TYPE_F32) {
-                std::memcpy(to, from, made.n_in * sizeof(float));
-            } else {
-                to_float(from, to, weight->ne[0]);
-            }
-        }
-    }
 
     std::size_t stride_;
     std::map<std::size_t, SeenLayer> layers_;
-    std::map<std::size_t, OutputWeights> weights_;
     std::pair<const ggml_tensor*, Seen> before_{nullptr, {}};
 };
 

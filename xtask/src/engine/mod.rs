@@ -28,7 +28,7 @@ use crate::tools;
 use crate::workspace::{Workspace, configure};
 
 /// Steps at which profiles are judged, and fixed rates.
-const STEPS: [&str; 4] = ["0.35", "0.5", "0.7", "1"];
+const STEPS: [&str; 6] = ["0.15", "0.25", "0.35", "0.5", "0.7", "1"];
 const BITS: [&str; 1] = ["2"];
 /// Steps of whole sessions.
 const SESSIONS: [&str; 1] = ["0.4"];
@@ -104,6 +104,8 @@ impl Engine {
         judge.arg(&self.texts.scored).args(["--name", name, "--off", OFF, "--json"]).arg(&results);
         if let Some(profile) = profile {
             judge.arg("--profile").arg(profile);
+            // It remembers what was measured of it.
+            judge.arg("--into").arg(profile);
         }
         shell::run(judge.args(options))?;
         Ok(results)
