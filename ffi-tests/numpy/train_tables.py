@@ -1,6 +1,6 @@
 """Trains the tables of the rate model, src/rate/tables.rs, on the coefficients of real KV rows.
 
-    python3 tests/numpy/train_tables.py SMOLLM2-train.safetensors [GEMMA3-train.safetensors] > tables.rs
+    python3 ffi-tests/numpy/train_tables.py SMOLLM2-train.safetensors [GEMMA3-train.safetensors] > tables.rs
     mv tables.rs src/rate/tables.rs
 
 Each stream of rows (K as it was before its rotary embedding, and V, of the layers of a group, each tensor scaled to unit
@@ -151,7 +151,7 @@ def magnitude_bits(freq, escape):
 
 HEAD = """//! Tables of the rate model, trained on real coefficients.
 //!
-//! Written by `tests/numpy/train_tables.py`; do not edit.
+//! Written by `ffi-tests/numpy/train_tables.py`; do not edit.
 
 use super::{Family, Tables};
 
