@@ -6,26 +6,22 @@ import zlib
 
 import numpy as np
 
-import allocation
 import stepped
-from kakeya import Codes, Kernel, Skeleton, decode_reach, decode_scale
+from kakeya import Codes, Skeleton
+from malformed import TRUNCATED, WRONG_VERSION, require
 
 CHECKSUM, OWN_SKELETON, POSITIONS, RUNS, WEIGHTS, ALLOCATED, TRELLIS = 1, 2, 4, 8, 16, 64, 128
 METRIC = 1
 BLOCK_HEADER = struct.Struct("<4sHBBBBHIIHHIIIIQff32s")
 RAW_HEADER = struct.Struct("<4sHBBHHIIfi32s")
-RDO = 2  # preset
 SKELETON_HEADER = struct.Struct("<4sHHIII")
 
 
-class Malformed(Exception):
-    """The bytes are not what the format allows."""
-
-
-def require(condition, what):
-    """Raises `Malformed` where a condition of the format does not hold."""
-    if not condition:
-        raise Malformed(what)
+def require_start(data, magics, size, what):
+    """What every reader looks at first: magic, size of the header, format number, of as many bytes as there are."""
+    require(any(magic.startswith(data[:4]) for magic in magics), what)
+    require(len(data) >= size, "the header", TRUNCATED)
+    require(struct.unpack_from("<H", data, 4)[0] == 0, "version", WRONG_VERSION)
 
 
 @dataclasses.dataclass
@@ -56,10 +52,15 @@ class Block:
 
     preset: int
     distortion: int
+    flags: int
     bits: int  # of a symbol; 0 where they differ
     row_bits: int  # of the symbols of a row, where they differ; else 0
     n_rows: int
     dim: int
+    rank: int
+    n_centres: int
+    slots: int
+    raw_row_bytes: int
     codes: object  # kakeya.Codes; stepped.Codes without values, where there are runs; None in a raw block; where the
     # bits of symbols differ, symbols are the rows' bits `[n, row_bits]`
     skeleton: Skeleton  # None unless the block carries it
@@ -94,10 +95,10 @@ class Cursor:
 
     def symbols(self, count, width):
         """The next `count` symbols of `width` bits, least significant bit first."""
-        return _number(self.bits(count, width))
+        return number(self.bits(count, width))
 
 
-def _number(bits):
+def number(bits):
     """The numbers whose bits are in the last axis, least significant first."""
     return (bits << np.arange(bits.shape[-1])).sum(axis=-1)
 
@@ -114,19 +115,20 @@ def _skeleton(cursor, dim, rank, n_centres):
 
 def parse_skeleton(data):
     """The skeleton of an artifact."""
-    require(len(data) >= 24 and data[:4] == b"KKYS", "magic")
-    _, version, flags, dim, rank, n_centres = SKELETON_HEADER.unpack_from(data)
-    require(version == 0, "version")
+    require_start(data, [b"KKYS"], 24, "magic")
+    _, _, flags, dim, rank, n_centres = SKELETON_HEADER.unpack_from(data)
     require(flags <= METRIC and (not flags & METRIC or rank == dim), "flags")
     require(1 <= dim <= 4096 and rank <= dim and n_centres <= 256, "shape")
     require(n_centres == 0 or rank > 0, "centres without components")
+    size = 24 + 4 * rank + 4 + 4 * dim + 2 * rank * dim + 2 * n_centres * rank
+    require(size <= len(data), "the skeleton", TRUNCATED)
+    require(size == len(data), "bytes after the skeleton")
     (crc,) = struct.unpack_from("<I", data, 20)
     require(zlib.crc32(data[:20] + data[24:]) == crc, "checksum")
     cursor = Cursor(data[24:])
     variances = cursor.array("<f4", rank).astype(np.float64)
     require(np.isfinite(variances).all() and (variances >= 0).all(), "a variance")
     skeleton = _skeleton(cursor, dim, rank, n_centres)
-    require(cursor.at == len(cursor.data), "bytes after the skeleton")
     skeleton.variances = variances
     if flags & METRIC:
         require(np.linalg.matrix_rank(skeleton.basis) == dim, "a basis without an inverse")
@@ -138,11 +140,10 @@ def parse_block(data):
     """The block at the start of `data`."""
     if data[:4] == b"KKYR":
         return _parse_raw(data)
-    require(len(data) >= 92 and data[:4] == b"KKYB", "magic")
+    require_start(data, [b"KKYB", b"KKYR"], 92, "magic")
     fields = BLOCK_HEADER.unpack_from(data)
-    _, version, preset, distortion, flags, bits, rank, n, dim, n_centres, per_run = fields[:11]
+    _, _, preset, distortion, flags, bits, rank, n, dim, n_centres, per_run = fields[:11]
     slots, used, raw_bytes, payload_crc, size, certified_error, step, fingerprint = fields[11:]
-    require(version == 0, "version")
     require(zlib.crc32(data[:88]) == struct.unpack_from("<I", data, 88)[0], "header checksum")
     require(preset <= 2 and distortion <= 2 and not flags & 32, "preset, distortion, flags")
     require(1 <= bits <= 8 if not flags & (RUNS | ALLOCATED) else bits == 0, "bits")
@@ -155,7 +156,15 @@ def parse_block(data):
     require((per_run > 0) == bool(flags & RUNS), "rows per run")
     require(np.finfo(np.float32).tiny <= step < np.inf if flags & RUNS else step == 0, "step")
     require(used <= min(slots, n), "number of raw rows")
-    require(size <= len(data), "truncated")
+    width = row_bits or rank * bits
+    index_bits = max(n_centres - 1, 0).bit_length()
+    others = (4 + 4 * dim + 2 * rank * dim + 2 * n_centres * rank) * bool(flags & OWN_SKELETON)
+    others += (n + 1) // 2 + 4 * -(-n // per_run) if flags & RUNS else 2 * n + (n * width + 7) // 8
+    others += n * bool(flags & WEIGHTS) + n * bool(n_centres) + (n * index_bits + 7) // 8
+    others += slots * ((8 if flags & POSITIONS else 4) + raw_bytes)
+    require(size - 92 >= others if flags & RUNS else size - 92 == others, "size")
+    require(flags & CHECKSUM or payload_crc == 0, "payload checksum")
+    require(size <= len(data), "the payload", TRUNCATED)
     payload = data[92:size]
     require(payload_crc == (zlib.crc32(payload) if flags & CHECKSUM else 0), "payload checksum")
 
@@ -185,10 +194,8 @@ def parse_block(data):
     rows = table["row"].astype(np.int64)
     require((np.diff(rows[:used]) > 0).all() and (rows[:used] < n).all(), "slot of a raw row")
     require((rows[used:] == 0xFFFFFFFF).all(), "slot that is not used")
-    coded = np.ones(n, bool)
-    coded[rows[:used]] = False
-    require(runs is not None or (scales[coded] <= 0xFEFF).all(), "a scale")
-    require((centres[coded] < max(n_centres, 1)).all(), "a centre index")
+    require(runs is not None or (scales <= 0xFEFF).all(), "a scale")
+    require((centres < max(n_centres, 1)).all(), "a centre index")
     positions = table["position"] if flags & POSITIONS else np.zeros(slots, np.int32)
     raw = [(int(rows[i]), int(positions[i]), raw_rows[i]) for i in range(used)]
     kinds = {
@@ -197,8 +204,9 @@ def parse_block(data):
         "short run": flags & RUNS and n > per_run and n % per_run,
     }  # fmt: skip
     parts = {kind for kind, there in kinds.items() if there}
+    shape = (n, dim, rank, n_centres, slots, raw_bytes)
     return Block(
-        preset, distortion, bits, row_bits, n, dim, codes, skeleton, runs, raw, certified_error, fingerprint, parts
+        preset, distortion, flags, bits, row_bits, *shape, codes, skeleton, runs, raw, certified_error, fingerprint, parts
     )
 
 
@@ -207,6 +215,7 @@ def _runs(cursor, count, rank, after):
     ends = cursor.array("<u4", count).astype(np.int64).tolist()
     size = len(cursor.data) - cursor.at - after
     require(size >= 0 and ends[-1] == size, "the runs do not fill their section")
+    require((np.diff([0, *ends]) >= 0).all(), "the end of a run")
     data, runs = cursor.take(size), []
     for start, end in zip([0, *ends], ends):
         require(start + 2 <= end, "the end of a run")
@@ -218,27 +227,29 @@ def _runs(cursor, count, rank, after):
 
 def _parse_raw(data):
     """A block whose rows are all raw."""
-    require(len(data) >= 64, "truncated")
+    require_start(data, [b"KKYR"], 64, "magic")
     fields = RAW_HEADER.unpack_from(data)
-    _, version, kind, flags, dim, raw_bytes, n, payload_crc, certified_error, position, fingerprint = fields
+    _, _, kind, flags, dim, raw_bytes, n, payload_crc, certified_error, position, fingerprint = fields
     preset, distortion = kind & 15, kind >> 4
-    require(version == 0, "version")
     require(zlib.crc32(data[:60]) == struct.unpack_from("<I", data, 60)[0], "header checksum")
     require(preset <= 2 and distortion <= 2 and not flags & ~(CHECKSUM | POSITIONS), "preset, distortion, flags")
     require(n >= 1 and 1 <= dim <= 4096, "shape")
     size = 64 + n * (raw_bytes + (4 if flags & POSITIONS else 0))
-    require(size <= len(data), "truncated")
+    require(flags & CHECKSUM or payload_crc == 0, "payload checksum")
+    require(size <= len(data), "the payload", TRUNCATED)
     payload = data[64:size]
     require(payload_crc == (zlib.crc32(payload) if flags & CHECKSUM else 0), "payload checksum")
     cursor = Cursor(payload)
-    positions = cursor.array("<i4", n) if flags & POSITIONS else position + np.arange(n)
+    follows = (position + np.arange(n, dtype=np.int64)).astype(np.int32)  # wraps
+    positions = cursor.array("<i4", n) if flags & POSITIONS else follows
     raw = [(i, int(positions[i]), cursor.take(raw_bytes)) for i in range(n)]
     parts = {"raw block"} | ({"positions"} if flags & POSITIONS else set())
-    return Block(preset, distortion, 0, 0, n, dim, None, None, None, raw, certified_error, fingerprint, parts)
+    shape = (n, dim, 0, 0, 0, raw_bytes)
+    return Block(preset, distortion, flags, 0, 0, *shape, None, None, None, raw, certified_error, fingerprint, parts)
 
 
 def turn(rows, segment, positions):
-    """The rotary embedding of a segment, applied to its rows `[n, dim]` at `positions`."""
+    """The rotary embedding of a segment, applied to its rows `[n, dim]` at `positions`, in binary64."""
     pairs = len(segment.inv_freq)
     if segment.rope == "none":
         return rows
@@ -249,55 +260,3 @@ def turn(rows, segment, positions):
     turned[:, first] = rows[:, first] * np.cos(angle) - rows[:, second] * np.sin(angle)
     turned[:, second] = rows[:, first] * np.sin(angle) + rows[:, second] * np.cos(angle)
     return turned
-
-
-def _raw_values(data, dtype):
-    if dtype == "bf16":
-        return (np.frombuffer(data, "<u2").astype(np.uint32) << np.uint32(16)).view(np.float32).astype(np.float64)
-    return np.frombuffer(data, {"f32": "<f4", "f16": "<f2"}[dtype]).astype(np.float64)
-
-
-def _decode_allocated(block, skeleton, bits):
-    """Rows of a block whose codec spends `bits` a component on average."""
-    grid = allocation.Grid(skeleton.variances, bits)
-    require(grid.widths.sum() == block.row_bits, "bits of a row")
-    ends = np.cumsum(grid.widths)
-    columns = [_number(block.codes.symbols[:, end - width : end]) for width, end in zip(grid.widths, ends)]
-    z = grid.points(np.stack(columns, axis=1)) * decode_scale(block.codes.scales)[:, None]
-    if len(skeleton.centres):
-        z = z + decode_reach(block.codes.reaches, skeleton.reach)[:, None] * skeleton.centres[block.codes.centres]
-    return skeleton.mean + z @ skeleton.basis
-
-
-def decode_block(data, segments, seed=0, skeleton=None, positions=None, bits=0.0):
-    """The rows of a block, one array `[n, dim]` per segment.
-
-    `segments`, `seed` and `skeleton` (None where the block carries its own, or for turbo) are those of its codec;
-    `positions` are where rotary embeddings are applied, `bits` the codec's bits of a component on average.
-    """
-    block = parse_block(data)
-    if skeleton is None:
-        skeleton = block.skeleton or Skeleton.identity(block.dim)
-    if block.codes is None:
-        rows = np.zeros((block.n_rows, block.dim))
-    elif block.runs:
-        stepper = stepped.Stepper(skeleton, block.runs.step, block.runs.has_trellis)
-        block.codes.values = stepper.read(block.runs.runs, block.runs.rows_per_run, block.codes)
-        rows = stepper.decode(block.codes)
-    elif block.preset == RDO:
-        rows = _decode_allocated(block, skeleton, bits)
-    else:
-        rows = Kernel(skeleton, block.bits, seed).decode(block.codes)
-    result, offset, raw_offset = [], 0, 0
-    for segment in segments:
-        part = rows[:, offset : offset + segment.dim] / np.float32(segment.gain)
-        offset += segment.dim
-        part = turn(part, segment, positions)
-        raw_size = segment.dim * (4 if segment.raw_dtype == "f32" else 2)
-        for row, position, raw in block.raw:
-            values = _raw_values(raw[raw_offset : raw_offset + raw_size], segment.raw_dtype)[None, :]
-            shift = 0 if positions is None else int(positions[row]) - position
-            part[row] = turn(values, segment, [shift])[0] if shift else values[0]
-        raw_offset += raw_size
-        result.append(part)
-    return result

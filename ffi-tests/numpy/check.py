@@ -12,6 +12,7 @@ import pathlib
 import sys
 
 import format_checks
+import golden_checks
 import kakeya_checks
 import profile_checks
 import rdo_checks
@@ -32,6 +33,9 @@ def main():
     print(f"kakeyaturbo {library.version()}, {len(real)} blocks of {real[0].values.shape} real rows", flush=True)
 
     format_checks.tables(report)
+    golden_checks.stored(report)
+    golden_checks.refused(report)
+    golden_checks.profile(report)
     turbo_checks.error_and_rate(library, report, real)
     turbo_checks.distortions(library, report, real)
     kakeya_checks.fitting(library, report, real)

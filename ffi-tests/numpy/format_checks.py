@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 
 import blocks
-import kakeya
+import decoder
 import lloyd_max
 import rdo_cases
 from capi import Codec, Data, fit
@@ -45,8 +45,7 @@ def decoding(library, report):
             codec = Codec(library, segments, n, handle, **params)
             block = codec.encode(data)
             backs = codec.decode(block, n, positions)
-            bits = params.get("bits", 4.0)
-            own = blocks.decode_block(block, segments, params.get("seed", 0), skeleton, positions, bits)
+            own = decoder.Codec.of(segments, skeleton, **params).decode(block, positions)
             off = max(deviation(rows, *pair) for rows, *pair in zip(data.segments, backs, own))
             worst, count = max(worst, off), count + 1
             if not off <= DECODE_LIMIT:

@@ -29,6 +29,8 @@ class Skeleton:
     variances: np.ndarray = None  # [rank]
     transform: np.ndarray = None  # [rank, dim], from rows to coefficients; the basis, unless there is a metric
 
+    is_identity: bool = False
+
     def __post_init__(self):
         if self.transform is None:
             self.transform = self.basis
@@ -36,7 +38,7 @@ class Skeleton:
     @staticmethod
     def identity(dim):
         """The skeleton of turbo."""
-        return Skeleton(np.zeros(dim), np.eye(dim), np.zeros((0, dim)), 0.0)
+        return Skeleton(np.zeros(dim), np.eye(dim), np.zeros((0, dim)), 0.0, is_identity=True)
 
 
 @dataclasses.dataclass

@@ -3,6 +3,7 @@
 import numpy as np
 
 import blocks
+import decoder
 import kakeya
 import pca
 from capi import Codec, Data, fit
@@ -47,7 +48,7 @@ def _coding_case(library, report, case, all_rows, segments, fitted, settings):
         ratios.append(errors[-1] / relative_error(rows.values, own))
         ranks.append(len(skeleton.basis))
         centres.append(len(skeleton.centres))
-        decoded = blocks.decode_block(block, segments, skeleton=None if carried else skeleton)[0]
+        decoded = decoder.Codec.of(segments, None if carried else skeleton, **params).decode(block)[0]
         worst = max(worst, deviation(rows.values, back, decoded))
         if not abs(ratios[-1] - 1) <= AGREEMENT:
             failures.append(f"{rows.tensor}: {ratios[-1]:.4f}")

@@ -7,6 +7,7 @@ import numpy as np
 
 import blocks
 import capi
+import decoder
 import profiles
 from report import DECODE_LIMIT
 from rows import deviation
@@ -84,8 +85,8 @@ def reading(library, report):
         parsed = blocks.parse_block(block)
         if parsed.runs and parsed.runs.step != steps[1]:
             failures.append(f"step {parsed.runs.step} of a block")
-        arguments = (stream.segments, stream.params["seed"], stream.skeleton, data.positions)
-        own = blocks.decode_block(block, *arguments)
+        step = {"step": steps[1]} if parsed.runs else {}
+        own = decoder.Codec.of(stream.segments, stream.skeleton, **{**stream.params, **step}).decode(block, data.positions)
         backs = codec.decode(block, ROWS, data.positions)
         worst = max([worst, *(deviation(x, *pair) for x, *pair in zip(rows.segments, backs, own))])
     if not worst <= DECODE_LIMIT:

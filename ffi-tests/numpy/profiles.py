@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 
 import blocks
-from blocks import require
+from malformed import TRUNCATED, require
 
 NONE = 0xFFFFFFFF
 RAW_TYPES, ROPES = ("f32", "f16", "bf16"), ("none", "neox", "interleaved")

@@ -3,13 +3,10 @@
 import numpy as np
 
 import rate
+from malformed import Malformed
 
 LANES, LOWEST = 8, 1 << 16
 STATES = 4 * LANES
-
-
-class Damaged(Exception):
-    """A run does not end as it has to."""
 
 
 def _layout(frequencies_of_tables, escapes):
@@ -34,19 +31,19 @@ class Decoder:
 
     def __init__(self, run):
         if len(run) < STATES or len(run) % 2:
-            raise Damaged("length")
+            raise Malformed("length of a run")
         self.states = np.frombuffer(run[:STATES], "<u4").tolist()
         self.words = np.frombuffer(run[STATES:], "<u2").tolist()
         self.at = 0
         if min(self.states) < LOWEST:
-            raise Damaged("a state")
+            raise Malformed("a state of a run")
 
     def _advance(self, lane, start, frequency):
         state = self.states[lane]
         state = frequency * (state >> 12) + (state & 4095) - start
         if state < LOWEST:
             if self.at == len(self.words):
-                raise Damaged("the end came early")
+                raise Malformed("a run that ends early")
             state = (state << 16) | self.words[self.at]
             self.at += 1
         self.states[lane] = state
@@ -80,4 +77,4 @@ class Decoder:
     def finish(self):
         """Checks that the run was used up and the states are the initial ones."""
         if self.at != len(self.words) or self.states != [LOWEST] * LANES:
-            raise Damaged("the end")
+            raise Malformed("the end of a run")

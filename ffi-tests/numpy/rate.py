@@ -37,9 +37,9 @@ def bins(eighths):
 
 
 def offsets(tables, low_bits, values):
-    """How far the reconstruction points of values of the plain quantiser lie beyond them, in steps."""
+    """How far the reconstruction points of values of the plain quantiser lie beyond them, in 64ths of a step."""
     found = OFFSETS[tables, np.clip(np.abs(values), 1, 4) - 1]
-    return np.sign(values) * np.where(low_bits > 0, WIDE_OFFSET, found) / 64.0
+    return np.sign(values) * np.where(low_bits > 0, WIDE_OFFSET, found)
 
 
 def cost(quantisers, tables, low_bits, values):

@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 
 import blocks
+import decoder
 import stepped
 from capi import Codec, Data, fit
 from report import DECODE_LIMIT
@@ -83,7 +84,8 @@ def coding(library, report, train, test):
             block = codec.encode(test.data())
             backs = codec.decode(block, n, test.positions)
             parsed = blocks.parse_block(block)
-            decoded = blocks.decode_block(block, segments, 0, skeleton, test.positions)
+            reader = decoder.Codec.of(segments, skeleton, **{**params, "rows_per_run": rows_per_run})
+            decoded = reader.decode(block, test.positions)
             worst = max(deviation(*views) for views in zip(test.views, backs, decoded))
             back = Joined(backs, test.keys, test.positions).assembled(segments)
             ratio = relative_error(rows, back) / error

@@ -1,6 +1,6 @@
 """Counts checks and prints one line for each."""
 
-DECODE_LIMIT = 1e-5
+DECODE_LIMIT = 2.0**-22  # what sines and cosines may do, of a row's norm
 
 
 class Report:

@@ -52,7 +52,7 @@ class Stepper:
         steps = np.zeros(n, np.intp) if weights is None else steps_of(weights)
         codes = Codes(gains, steps, reaches, centres)
         if self.has_trellis:
-            tables, low_bits = self._bins(codes)
+            tables, low_bits = self.bins(codes)
 
             def bits(j, quantiser, sizes):
                 return rate.cost(quantiser + 1, tables[:, j], low_bits[:, j], sizes)
@@ -68,7 +68,7 @@ class Stepper:
         if self.has_trellis:
             points = trellis.points(codes.values)
         else:
-            points = codes.values + rate.offsets(*self._bins(codes), codes.values)
+            points = codes.values + rate.offsets(*self.bins(codes), codes.values) / 64
         z = points * self._row_steps(codes.steps)
         if len(self.skeleton.centres):
             t = kakeya.decode_reach(codes.reaches, self.skeleton.reach)
@@ -78,13 +78,13 @@ class Stepper:
     def bits(self, codes):
         """Ideal code lengths `[n, rank]` of the values."""
         quantisers = trellis.quantizers(codes.values) + 1 if self.has_trellis else 0
-        return rate.cost(quantisers, *self._bins(codes), codes.values)
+        return rate.cost(quantisers, *self.bins(codes), codes.values)
 
     def read(self, runs, rows_per_run, codes):
         """The values of runs: pairs of the number of coded components, and what the range coder wrote. `codes`
         gives the rest of the rows."""
         n = len(codes.gains)
-        tables, low_bits = self._bins(codes)
+        tables, low_bits = self.bins(codes)
         values = np.zeros(tables.shape, np.int64)
         for first, (live, coded) in zip(range(0, n, rows_per_run), runs):
             decoder = rans.Decoder(coded)
@@ -98,7 +98,8 @@ class Stepper:
             decoder.finish()
         return values
 
-    def _bins(self, codes):
+    def bins(self, codes):
+        """Tables and numbers of low bits of the values."""
         change = 2 * (codes.gains - 8) - 2 * codes.steps
         return rate.bins(self.eighths + change[:, None])
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 import blocks
+import decoder
 import kakeya
 import rotation
 from capi import Codec, Data
@@ -24,13 +25,14 @@ def error_and_rate(library, report, real):
     for bits in range(1, 9):
         segments = [blocks.Segment(dim)]
         codec = Codec(library, segments, len(real[0].values), bits=bits)
+        own = decoder.Codec.of(segments, bits=bits)
         errors, worst, size = [], 0.0, 0
         for rows in real:
             data = Data([rows.values])
             block = codec.encode(data)
             (back,) = codec.decode(block, len(rows.values))
             errors.append(relative_error(rows.values, back))
-            worst = max(worst, deviation(rows.values, back, blocks.decode_block(block, segments)[0]))
+            worst = max(worst, deviation(rows.values, back, own.decode(block)[0]))
             size += len(block)
         bpv = 8 * size / sum(rows.values.size for rows in real)
         limit = bits + 16 / dim + HEADER_BPV
