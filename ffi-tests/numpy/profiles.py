@@ -158,7 +158,7 @@ def _stream(cursor, tables, skeletons):
         dim, gain, raw, rope, table = cursor.unpack(SEGMENT)
         require((rope == 0) == (table == NONE), "a rotary embedding has a table")
         require(dim >= 1 and raw <= 2 and rope <= 2, "a segment")
-        require(np.finfo(np.float32).tiny <= gain < np.inf, "gain")
+        require(0 < gain < np.inf and 1 / gain <= np.finfo(np.float32).max, "gain")
         require(rope == 0 or (table < len(tables) and 2 * len(tables[table]) <= dim), "table of a segment")
         frequencies = tables[table] if rope else np.zeros(0, np.float32)
         segments.append(blocks.Segment(dim, gain, RAW_TYPES[raw], ROPES[rope], frequencies))
