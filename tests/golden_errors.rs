@@ -31,7 +31,7 @@ fn get(bytes: &[u8], at: usize) -> usize {
 }
 
 /// Puts a value into a header, or anywhere, and makes checksums right.
-fn forge<const N: usize>(bytes: &mut Vec<u8>, at: usize, value: [u8; N]) {
+fn forge<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
     put(bytes, at, value);
     seal(bytes);
 }
