@@ -152,7 +152,7 @@ fn tile<S: Simd, const FROM: usize, const ROWS: usize, const BLOCKS: usize>(
             let pair = i32::from(*a as u16) | (i32::from(*b) << 16);
             let pair: i16x32<S> = i32x16::splat(simd, pair).bitcast();
             for (sum, column) in sums.iter_mut().zip(columns) {
-                *sum = *sum + pair.pairwise_dot_product(column);
+                *sum += pair.pairwise_dot_product(column);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Tables of the rate model, trained on real coefficients.
 //!
-//! Written by `tests/numpy/train_tables.py`; do not edit.
+//! Written by `ffi-tests/numpy/train_tables.py`; do not edit.
 
 use super::{Family, Tables};
 

@@ -3,6 +3,7 @@
 
 pub mod blocks;
 pub mod counting;
+pub mod golden;
 pub mod profiles;
 
 use rand::rngs::ChaCha8Rng;

@@ -43,7 +43,7 @@ fn checks(steps: &mut Steps) -> Result<()> {
     let prefix = workspace.target.join("test/prefix");
     steps.step("install", || workspace.install(&prefix))?;
     let library = format!("{DLL_PREFIX}kakeyaturbo{DLL_SUFFIX}");
-    let mut numpy = command(tools::python_with_numpy()?, [workspace.root.join("tests/numpy/check.py")]);
+    let mut numpy = command(tools::python_with_numpy()?, [workspace.root.join("ffi-tests/numpy/check.py")]);
     numpy.arg("--library").arg(prefix.join("lib").join(library));
     numpy.arg("--fixture").arg(workspace.root.join(FIXTURE));
     steps.command("numpy", numpy)?;
