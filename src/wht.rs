@@ -20,10 +20,8 @@ pub struct Rotation {
     len: usize,
     /// Length of a transform: the largest power of two not above `len`, 0 for `len` 0.
     window: usize,
-    /// `1/√window`.
-    norm: f32,
-    /// Signs (±1) of the first transform, then of the second one, if there is one.
-    signs: Vec<f32>,
+    /// Signs of the first transform, then of the second one, if there is one, times `1/√window`.
+    factors: Vec<f32>,
 }
 
 impl Rotation {
@@ -36,8 +34,8 @@ impl Rotation {
 
     /// The rotation of no coordinates, with room to become that of up to `len` without allocating.
     pub(crate) fn with_room(len: usize) -> Result<Self> {
-        let signs = try_reserve(2 * len, "the signs of the rotation")?;
-        Ok(Self { len: 0, window: 0, norm: 1.0, signs })
+        let factors = try_reserve(2 * len, "the signs of the rotation")?;
+        Ok(Self { len: 0, window: 0, factors })
     }
 
     /// Becomes the rotation of `len` coordinates drawn from `seed`.
@@ -45,62 +43,60 @@ impl Rotation {
         let window = if len == 0 { 0 } else { 1 << len.ilog2() };
         let transforms = if len == window { 1 } else { 2 };
         (self.len, self.window) = (len, window);
-        self.norm = (1.0 / (window.max(1) as f64).sqrt()) as f32;
+        let norm = (1.0 / (window.max(1) as f64).sqrt()) as f32;
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
         let mut stream = ChaCha8Rng::from_seed(key);
-        self.signs.clear();
+        self.factors.clear();
         for _ in 0..transforms {
             let mut word = 0;
             for i in 0..window {
                 if i % 32 == 0 {
                     word = stream.next_u32();
                 }
-                self.signs.push(if (word >> (i % 32)) & 1 == 1 { -1.0 } else { 1.0 });
+                self.factors.push(if (word >> (i % 32)) & 1 == 1 { -norm } else { norm });
             }
         }
     }
 
     /// Whether the rotation can become that of `len` coordinates without allocating.
     pub(crate) fn has_room(&self, len: usize) -> bool {
-        self.signs.capacity() >= 2 * len
+        self.factors.capacity() >= 2 * len
     }
 
     /// Rotates `x` in place.
     #[inline(always)]
     pub fn forward<S: Simd>(&self, simd: S, x: &mut [f32]) {
-        let (first, second) = self.signs.split_at(self.window);
-        self.mix(simd, &mut x[..self.window], first);
+        let (first, second) = self.factors.split_at(self.window);
+        mix(simd, &mut x[..self.window], first);
         if !second.is_empty() {
-            self.mix(simd, &mut x[self.len - self.window..], second);
+            mix(simd, &mut x[self.len - self.window..], second);
         }
     }
 
-    /// Undoes [`Rotation::forward`] up to rounding.
+    /// Undoes [`Rotation::forward`] up to rounding, and multiplies by `scale`. `z` is scratch afterwards.
     #[inline(always)]
-    pub fn inverse<S: Simd>(&self, simd: S, z: &mut [f32]) {
-        let (first, second) = self.signs.split_at(self.window);
+    pub fn inverse<S: Simd>(&self, simd: S, z: &mut [f32], scale: f32, x: &mut [f32]) {
+        let (first, second) = self.factors.split_at(self.window);
         if !second.is_empty() {
-            self.unmix(simd, &mut z[self.len - self.window..], second);
+            let z = &mut z[self.len - self.window..];
+            walsh_hadamard(simd, z);
+            z.iter_mut().zip(second).for_each(|(z, factor)| *z *= factor);
         }
-        self.unmix(simd, &mut z[..self.window], first);
+        walsh_hadamard(simd, &mut z[..self.window]);
+        for ((x, z), factor) in x.iter_mut().zip(&*z).zip(first) {
+            *x = z * factor * scale;
+        }
+        for (x, z) in x.iter_mut().zip(&*z).skip(self.window) {
+            *x = z * scale;
+        }
     }
+}
 
-    #[inline(always)]
-    fn mix<S: Simd>(&self, simd: S, x: &mut [f32], signs: &[f32]) {
-        for (x, sign) in x.iter_mut().zip(signs) {
-            *x *= sign * self.norm;
-        }
-        walsh_hadamard(simd, x);
-    }
-
-    #[inline(always)]
-    fn unmix<S: Simd>(&self, simd: S, z: &mut [f32], signs: &[f32]) {
-        walsh_hadamard(simd, z);
-        for (z, sign) in z.iter_mut().zip(signs) {
-            *z *= sign * self.norm;
-        }
-    }
+#[inline(always)]
+fn mix<S: Simd>(simd: S, x: &mut [f32], factors: &[f32]) {
+    x.iter_mut().zip(factors).for_each(|(x, factor)| *x *= factor);
+    walsh_hadamard(simd, x);
 }
 
 /// The unnormalised transform in natural order; the length is a power of two, or 0.
@@ -113,12 +109,17 @@ fn walsh_hadamard<S: Simd>(simd: S, x: &mut [f32]) {
         16 => small::<16>(x.try_into().expect("length 16")),
         _ => {}
     }
-    // None, where it is shorter than a chunk.
-    let (chunks, _) = x.as_chunks_mut::<32>();
+    // Where it is shorter than a chunk, there is none.
+    let (chunks, rest) = x.as_chunks_mut::<128>();
     for chunk in chunks {
-        thirty_two(simd, chunk);
+        in_registers::<S, 8>(simd, chunk);
     }
-    let mut half = 32;
+    match rest.len() {
+        64 => in_registers::<S, 4>(simd, rest),
+        32 => in_registers::<S, 2>(simd, rest),
+        _ => {}
+    }
+    let mut half = 128;
     if half < x.len() && !(x.len() / half).ilog2().is_multiple_of(2) {
         stage(x, half);
         half *= 2;
@@ -129,18 +130,36 @@ fn walsh_hadamard<S: Simd>(simd: S, x: &mut [f32]) {
     }
 }
 
-/// The stages of a transform of 32: each takes sums and differences of neighbours, and sorts them apart, so that after
-/// five of them everything is where it was.
+/// The transform of as much as fills `N` vectors, a power of two. Within pairs of vectors, sums and differences of neighbours
+/// are sorted apart, so that after five stages everything is where it was.
 #[inline(always)]
-fn thirty_two<S: Simd>(simd: S, x: &mut [f32; 32]) {
-    let (low, high) = x.split_at_mut(16);
-    let (mut a, mut b) = (f32x16::from_slice(simd, low), f32x16::from_slice(simd, high));
-    for _ in 0..5 {
-        let (even, odd) = a.deinterleave(b);
-        (a, b) = (even + odd, even - odd);
+fn in_registers<S: Simd, const N: usize>(simd: S, x: &mut [f32]) {
+    let x = &mut x.as_chunks_mut::<16>().0[..N];
+    // Plain loops: what a closure computes is not compiled for the tier.
+    let mut all = [f32x16::splat(simd, 0.0); N];
+    for i in 0..N {
+        all[i] = f32x16::from_slice(simd, &x[i]);
     }
-    a.store_slice(low);
-    b.store_slice(high);
+    for i in 0..N / 2 {
+        let (mut a, mut b) = (all[2 * i], all[2 * i + 1]);
+        for _ in 0..5 {
+            let (even, odd) = a.deinterleave(b);
+            (a, b) = (even + odd, even - odd);
+        }
+        (all[2 * i], all[2 * i + 1]) = (a, b);
+    }
+    let mut half = 2;
+    while half < N {
+        for i in 0..N {
+            if i & half == 0 {
+                (all[i], all[i + half]) = (all[i] + all[i + half], all[i] - all[i + half]);
+            }
+        }
+        half *= 2;
+    }
+    for i in 0..N {
+        all[i].store_slice(&mut x[i]);
+    }
 }
 
 /// Sums and differences of what is `half` apart.
@@ -198,7 +217,7 @@ mod tests {
 
     #[test]
     fn signs_are_pinned() {
-        let signs = Rotation::new(32, 7).unwrap().signs;
+        let signs = Rotation::new(32, 7).unwrap().factors;
         let word = signs.iter().enumerate().fold(0_u32, |w, (i, &s)| w | (u32::from(s < 0.0) << i));
         let mut key = [0; 32];
         key[0] = 7;
@@ -216,9 +235,10 @@ mod tests {
             forward(&rotation, &mut z);
             let energy = |v: &[f32]| v.iter().map(|&a| f64::from(a) * f64::from(a)).sum::<f64>();
             assert!((energy(&x) - energy(&z)).abs() <= 1e-5 * energy(&x), "length {len}");
-            dispatch!(Level::new(), simd => rotation.inverse(simd, &mut z));
-            for (a, b) in x.iter().zip(&z) {
-                assert!((a - b).abs() < 2e-4, "length {len}: {a} became {b}");
+            let mut back = vec![0.0; len];
+            dispatch!(Level::new(), simd => rotation.inverse(simd, &mut z, 3.0, &mut back));
+            for (a, b) in x.iter().zip(&back) {
+                assert!((3.0 * a - b).abs() < 6e-4, "length {len}: {a} became {b}");
             }
         }
     }
@@ -246,7 +266,7 @@ mod tests {
             forward(&rotation, &mut z);
             for (row, &got) in z.iter().enumerate() {
                 let sum: f32 = (0..len)
-                    .map(|col| if (row & col).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 } * rotation.signs[col] * x[col])
+                    .map(|col| if (row & col).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 } * rotation.factors[col].signum() * x[col])
                     .sum();
                 assert!((got - sum / (len as f32).sqrt()).abs() < 1e-4);
             }

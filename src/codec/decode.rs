@@ -344,7 +344,7 @@ impl<V: Views + ?Sized> Pass<'_, V> {
             let code = RowCode { scale: block.scale(at), ..block.row_code(at) };
             let symbols = &mut scratch.symbols[..rank];
             self.kernel.grid.unpack(stream, at, symbols);
-            self.kernel.decode(simd, code, symbols, &mut scratch.back, row);
+            self.kernel.decode(simd, (code, symbols), [&mut scratch.q, &mut scratch.back], row);
             self.store(i, row, turn)?;
         }
         Ok(())

@@ -133,7 +133,7 @@ pub fn decode_block<R: Distortion>(skeleton: &Skeleton, codes: &Codes) -> Result
     for (i, (x, &code)) in vectors.chunks_exact_mut(d).zip(&codes.rows).enumerate() {
         let symbols = &mut scratch.symbols[..rank];
         grid.unpack(&codes.symbols, i, symbols);
-        dispatch!(Level::new(), simd => kernel.decode(simd, code, symbols, &mut scratch.back, x));
+        dispatch!(Level::new(), simd => kernel.decode(simd, (code, symbols), [&mut scratch.q, &mut scratch.back], x));
     }
     Ok(vectors)
 }

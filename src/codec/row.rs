@@ -184,14 +184,19 @@ impl Kernel<'_> {
             let [energy, squared] = [zz, dot(z, z)].map(f64::from);
             return (code, RowError { energy, squared, absolute: 0.0 });
         }
-        self.decode(simd, code, symbols, &mut scratch.q, &mut scratch.back);
+        self.decode(simd, (code, symbols), [&mut scratch.deviation, &mut scratch.q], &mut scratch.back);
         let mut error = self.measure::<R>(x, &scratch.back, &mut scratch.deviation);
         if R::NORM_MODE == NormMode::Search && rms > 0.0 {
             for step in SEARCH {
                 let trial = &mut scratch.trial[..rank];
                 let scale = self.quantize(z, rms * (step as f32 / 16.0).exp2(), unit, white, trial);
                 let other = RowCode { scale, ..code };
-                self.decode(simd, other, trial, &mut scratch.q, &mut scratch.back);
+                self.decode(
+                    simd,
+                    (other, trial),
+                    [&mut scratch.deviation, &mut scratch.q],
+                    &mut scratch.back,
+                );
                 let off = self.measure::<R>(x, &scratch.back, &mut scratch.deviation);
                 if off.absolute < error.absolute {
                     (code, error) = (other, off);
@@ -217,20 +222,27 @@ impl Kernel<'_> {
         code
     }
 
-    /// Decodes a row into `x`. Codes come from [`Kernel::encode`] or have been checked; `q` is scratch.
+    /// Decodes a row into `x`. Codes come from [`Kernel::encode`] or have been checked; `spare` and `q` are scratch.
     #[inline(always)]
-    pub fn decode<S: Simd>(&self, simd: S, code: RowCode, symbols: &[u8], q: &mut [f32], x: &mut [f32]) {
+    pub fn decode<S: Simd>(
+        &self,
+        simd: S,
+        (code, symbols): (RowCode, &[u8]),
+        [spare, q]: [&mut [f32]; 2],
+        x: &mut [f32],
+    ) {
         let rank = self.skeleton.rank();
         let scale = scale::decode(code.scale).unwrap_or(0.0);
         let t = self.skeleton.reach.decode(code.reach);
-        let q = &mut q[..rank];
+        let (spare, q) = (&mut spare[..rank], &mut q[..rank]);
         // The rotation is linear, so the scale may follow it.
         let unit = unit_of(scale.max(t.abs()).max(self.skeleton.peak()));
         if scale > 0.0 {
-            self.grid.dequantize(simd, symbols, q);
-            self.rotation.inverse(simd, q);
-            let scale = scale / unit;
-            q.iter_mut().for_each(|q| *q *= scale);
+            self.grid.dequantize(simd, symbols, spare);
+            if self.skeleton.is_identity() && unit == 1.0 {
+                return self.rotation.inverse(simd, spare, scale, x);
+            }
+            self.rotation.inverse(simd, spare, scale / unit, q);
         } else {
             q.fill(0.0);
         }

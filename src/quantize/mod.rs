@@ -117,22 +117,19 @@ impl Quantizer {
     /// sixteen levels are looked up one after the other.
     #[inline(always)]
     fn by_planes<S: Simd>(&self, simd: S, symbols: &[u8], values: &mut [f32]) -> usize {
-        let planes = self.planes.each_ref().map(|plane| u8x64::from_slice(simd, plane));
+        let plane = |byte: usize| u8x64::from_slice(simd, &self.planes[byte]);
+        let planes = [plane(0), plane(1), plane(2), plane(3)];
         let (symbols, values) = (symbols.as_chunks::<64>().0, values.as_chunks_mut::<64>().0);
         for (symbols, values) in symbols.iter().zip(values) {
             let symbols = u8x64::from_slice(simd, symbols);
-            let [a, b, c, d] = planes.map(|plane| plane.swizzle_dyn_within_blocks(symbols));
-            let halves = |a: u8x64<S>, b: u8x64<S>| -> [u16x32<S>; 2] {
-                let (first, second) = a.interleave(b);
-                [first.bitcast(), second.bitcast()]
-            };
-            let (low, high) = (halves(a, b), halves(c, d));
-            for (i, values) in values.as_chunks_mut::<32>().0.iter_mut().enumerate() {
-                let (first, second) = low[i].interleave(high[i]);
-                let (first, second): (f32x16<S>, f32x16<S>) = (first.bitcast(), second.bitcast());
-                first.store_slice(&mut values[..16]);
-                second.store_slice(&mut values[16..]);
-            }
+            let (a, b) =
+                (planes[0].swizzle_dyn_within_blocks(symbols), planes[1].swizzle_dyn_within_blocks(symbols));
+            let (c, d) =
+                (planes[2].swizzle_dyn_within_blocks(symbols), planes[3].swizzle_dyn_within_blocks(symbols));
+            let (low, high) = (a.interleave(b), c.interleave(d));
+            let (first, rest) = values.split_at_mut(32);
+            put_words(low.0.bitcast(), high.0.bitcast(), first);
+            put_words(low.1.bitcast(), high.1.bitcast(), rest);
         }
         64 * symbols.len()
     }
@@ -145,6 +142,16 @@ impl Quantizer {
             *value = self.levels[usize::from(symbol)];
         }
     }
+}
+
+/// Stores 32 values, given the lower and the upper halves of their bits.
+#[inline(always)]
+fn put_words<S: Simd>(low: u16x32<S>, high: u16x32<S>, values: &mut [f32]) {
+    let (first, second) = low.interleave(high);
+    let (first, second): (f32x16<S>, f32x16<S>) = (first.bitcast(), second.bitcast());
+    let (a, b) = values.split_at_mut(16);
+    first.store_slice(a);
+    second.store_slice(b);
 }
 
 #[cfg(test)]
