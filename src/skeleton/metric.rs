@@ -9,8 +9,9 @@
 //! A key is coded as it was before its rotary embedding, at position `t`; a query at position `p` meets it turned
 //! by `p − t`. `Σ` is therefore averaged over distances from 0 to `p`.
 
-use crate::error::{Error, Result, try_vec};
+use crate::error::{Error, Result, try_reserve, try_vec};
 use crate::rope::Rope;
+use nalgebra::linalg::try_invert_to;
 use nalgebra::{DMatrix, SymmetricEigen};
 use std::ops::Range;
 
@@ -112,10 +113,19 @@ impl QueryMetric {
 /// The matrix of rows that turns rows into coefficients, `(Bᵀ)⁻¹`, for the basis `B` `[dim, dim]` that turns
 /// coefficients into rows; `None` where `B` has no inverse to speak of.
 pub(crate) fn analysis(basis: &[f32], dim: usize) -> Result<Option<Vec<f32>>> {
-    drop(try_vec(2 * dim * dim, 0.0_f64, "the skeleton")?);
-    // Column-major, so the rows of the basis become columns: this is Bᵀ.
-    let columns = DMatrix::from_iterator(dim, dim, basis.iter().map(|&x| f64::from(x)));
-    let Some(inverse) = columns.try_inverse() else { return Ok(None) };
+    // Column-major, so the rows of the basis become columns: this is Bᵀ. The memory is ours, since nalgebra aborts where
+    // it is short.
+    let columns = || -> Result<DMatrix<f64>> {
+        let mut values = try_reserve(dim * dim, "the skeleton")?;
+        values.extend(basis.iter().map(|&x| f64::from(x)));
+        Ok(DMatrix::from_vec(dim, dim, values))
+    };
+    let mut inverse = columns()?;
+    // Up to four it inverts in place, by formula.
+    let found = if dim <= 4 { inverse.try_inverse_mut() } else { try_invert_to(columns()?, &mut inverse) };
+    if !found {
+        return Ok(None);
+    }
     let mut rows = try_vec(dim * dim, 0.0_f32, "the skeleton")?;
     for (j, row) in rows.chunks_exact_mut(dim).enumerate() {
         row.iter_mut().zip(inverse.row(j).iter()).for_each(|(out, x)| *out = *x as f32);
