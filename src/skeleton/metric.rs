@@ -42,9 +42,10 @@ pub(crate) struct Roots {
 
 impl QueryMetric {
     /// No queries yet for segments that lie at these coordinates.
-    pub fn new(segments: impl Iterator<Item = Range<usize>>) -> Self {
-        let sum = |range| Sum { range, products: DMatrix::zeros(0, 0) };
-        Self { segments: segments.map(sum).collect() }
+    pub fn new(ranges: impl Iterator<Item = Range<usize>> + Clone) -> Result<Self> {
+        let mut segments = try_reserve(ranges.clone().count(), "the metric")?;
+        segments.extend(ranges.map(|range| Sum { range, products: DMatrix::zeros(0, 0) }));
+        Ok(Self { segments })
     }
 
     /// Whether any queries were added.
@@ -140,7 +141,7 @@ mod tests {
 
     #[test]
     fn roots_are_those_of_the_metric() {
-        let mut metric = QueryMetric::new([0..3, 3..5].into_iter());
+        let mut metric = QueryMetric::new([0..3, 3..5].into_iter()).unwrap();
         assert!(metric.is_empty());
         metric.add(0, &[3.0, 0.0, 0.0, 0.0, 1.0, 1.0], None).unwrap();
         let Roots { root, inverse } = metric.roots().unwrap();
@@ -161,7 +162,7 @@ mod tests {
     #[test]
     fn queries_are_averaged_over_distances() {
         let rope = Rope { pairing: Pairing::Interleaved, inv_freq: vec![1.0, 1e-9] };
-        let mut metric = QueryMetric::new(std::iter::once(0..4));
+        let mut metric = QueryMetric::new(std::iter::once(0..4)).unwrap();
         for position in 500..900 {
             metric.add(0, &[1.0, 0.0, 1.0, 0.0], Some((&rope, &[position]))).unwrap();
         }
