@@ -74,8 +74,8 @@ pub use codec::{
     Codec, Codes, Objective, Rows, RowsMut, StreamFitter, Workspace, decode_block, encode_block, verify,
 };
 pub use distortion::{Distortion, InnerProduct, LInf, MSE, NormMode};
-pub use ffi::shared::Shared;
 pub use error::{Count, Error, PanicText, Result};
+pub use ffi::shared::Shared;
 pub use format::FORMAT_VERSION;
 pub use format::block::Header;
 pub use params::{NanPolicy, Params, Preset, RateControl, Settings};

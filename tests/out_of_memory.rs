@@ -72,7 +72,10 @@ fn load_profile(bytes: &[u8]) -> Result<Made<kakeya_profile>, kakeya_status> {
     })
 }
 
-fn codec(params: &kakeya_params, skeleton: *const kakeya_skeleton) -> Result<Made<kakeya_codec>, kakeya_status> {
+fn codec(
+    params: &kakeya_params,
+    skeleton: *const kakeya_skeleton,
+) -> Result<Made<kakeya_codec>, kakeya_status> {
     let inv_freq = [1.0, 0.1, 0.01];
     let turned = kakeya_segment {
         gain: 2.0,
@@ -113,10 +116,12 @@ fn codecs_and_workspaces_with_a_skeleton() {
     codecs("kakeya", &params(KAKEYA_PRESET_KAKEYA), kakeya.pointer);
     let rdo = load_skeleton(&skeleton(Preset::Rdo)).unwrap();
     codecs("rdo, bits", &params(KAKEYA_PRESET_RDO), rdo.pointer);
-    let step = kakeya_params { rate_control: KAKEYA_RATE_CONTROL_STEP, step: 0.1, ..params(KAKEYA_PRESET_RDO) };
+    let step =
+        kakeya_params { rate_control: KAKEYA_RATE_CONTROL_STEP, step: 0.1, ..params(KAKEYA_PRESET_RDO) };
     codecs("rdo, step", &step, rdo.pointer);
     codecs("rdo, trellis", &kakeya_params { effort: 1, ..step }, rdo.pointer);
-    let size = kakeya_params { rate_control: KAKEYA_RATE_CONTROL_MAX_BYTES, step: 0.0, max_bytes: 2048, ..step };
+    let size =
+        kakeya_params { rate_control: KAKEYA_RATE_CONTROL_MAX_BYTES, step: 0.0, max_bytes: 2048, ..step };
     codecs("rdo, max_bytes", &size, rdo.pointer);
 }
 

@@ -198,7 +198,8 @@ fn equal_skeletons_and_tables_are_stored_once() {
         for layer in 0..n_streams as u32 {
             let key = StreamKey::new(&[2 * layer, 2 * layer + 1], &[0, 3], Part::Kv).unwrap();
             let skeleton = parts.skeleton.as_deref().unwrap().clone();
-            let skeleton = if shared { parts.skeleton.clone().unwrap() } else { Shared::new(skeleton).unwrap() };
+            let skeleton =
+                if shared { parts.skeleton.clone().unwrap() } else { Shared::new(skeleton).unwrap() };
             builder.add(key, &parts.layout, Some(skeleton), parts.params(), parts.objective).unwrap();
         }
         builder.finish().unwrap()

@@ -44,7 +44,14 @@ pub fn of_layout(
     skeleton: Option<Skeleton>,
 ) -> Codec {
     let params = Params::new(settings).unwrap();
-    Codec::new(params, objective, layout, skeleton.map(|skeleton| Shared::new(skeleton).unwrap()), Tier::select(0).unwrap()).unwrap()
+    Codec::new(
+        params,
+        objective,
+        layout,
+        skeleton.map(|skeleton| Shared::new(skeleton).unwrap()),
+        Tier::select(0).unwrap(),
+    )
+    .unwrap()
 }
 
 /// Settings of rdo at a fixed step, without K-means.

@@ -1,6 +1,5 @@
 //! One stream of a set on one split: fits, blocks, errors.
 
-
 use anyhow::Result;
 use kakeyaturbo::layout::Layout;
 use kakeyaturbo::{Settings, Shared, Skeleton};
