@@ -89,7 +89,7 @@ impl Layout {
     }
 
     /// Each segment with the offset of its first coordinate in a row.
-    pub(crate) fn offsets(&self) -> impl Iterator<Item = (usize, &Segment)> {
+    pub(crate) fn offsets(&self) -> impl Iterator<Item = (usize, &Segment)> + Clone {
         self.segments.iter().scan(0, |at, segment| {
             let offset = *at;
             *at += segment.dim;

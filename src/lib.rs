@@ -75,6 +75,7 @@ pub use codec::{
 };
 pub use distortion::{Distortion, InnerProduct, LInf, MSE, NormMode};
 pub use error::{Count, Error, PanicText, Result};
+pub use ffi::shared::Shared;
 pub use format::FORMAT_VERSION;
 pub use format::block::Header;
 pub use params::{NanPolicy, Params, Preset, RateControl, Settings};

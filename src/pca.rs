@@ -39,14 +39,14 @@ pub struct Axes {
 impl Moments {
     /// Sums over no rows of `d` coordinates.
     pub fn new(d: usize) -> Result<Self> {
-        // Reserved fallibly first: nalgebra aborts where memory is short.
-        drop(try_vec(d * d, 0.0_f64, "the covariance")?);
+        // The memory is ours, since nalgebra aborts where it is short.
+        let scatter = DMatrix::from_vec(d, d, try_vec(d * d, 0.0, "the covariance")?);
         Ok(Self {
             rows: 0,
             weight: 0.0,
             origin: try_vec(d, 0.0, "the mean")?,
             sum: try_vec(d, 0.0, "the mean")?,
-            scatter: DMatrix::zeros(d, d),
+            scatter,
         })
     }
 

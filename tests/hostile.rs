@@ -560,9 +560,8 @@ fn rdo_asks_for_a_step_and_a_skeleton_of_full_rank() {
     assert!(matches!(codec(None), Err(Error::Unsupported { what: "rdo without a skeleton", .. })));
     let kakeya = Settings { preset: Preset::Kakeya, max_rank: 4, ..Settings::default() };
     let fitted = |settings: &Settings, dim: usize| {
-        Some(std::sync::Arc::new(
-            fit(settings, &Layout::plain(dim).unwrap(), &normal(50 * dim, 8), Side::default()).0,
-        ))
+        let skeleton = fit(settings, &Layout::plain(dim).unwrap(), &normal(50 * dim, 8), Side::default()).0;
+        Some(kakeyaturbo::Shared::new(skeleton).unwrap())
     };
     let truncated = codec(fitted(&kakeya, DIM));
     assert!(

@@ -8,8 +8,7 @@ use common::normal;
 use common::profiles::{HEAD, builder, quality, streams};
 use kakeyaturbo::layout::{Layout, Segment};
 use kakeyaturbo::profile::{Builder, Choice, MAX_STEP_FACTOR, Part, Policy, Profile, StreamKey, Tensor};
-use kakeyaturbo::{Codec, Count, Error, Objective, Params, Preset, RateControl, Settings, Tier};
-use std::sync::Arc;
+use kakeyaturbo::{Codec, Count, Error, Objective, Params, Preset, RateControl, Settings, Shared, Tier};
 
 fn saved(profile: &Profile) -> Vec<u8> {
     let mut bytes = vec![0; profile.saved_bytes()];
@@ -199,7 +198,8 @@ fn equal_skeletons_and_tables_are_stored_once() {
         for layer in 0..n_streams as u32 {
             let key = StreamKey::new(&[2 * layer, 2 * layer + 1], &[0, 3], Part::Kv).unwrap();
             let skeleton = parts.skeleton.as_deref().unwrap().clone();
-            let skeleton = if shared { parts.skeleton.clone().unwrap() } else { Arc::new(skeleton) };
+            let skeleton =
+                if shared { parts.skeleton.clone().unwrap() } else { Shared::new(skeleton).unwrap() };
             builder.add(key, &parts.layout, Some(skeleton), parts.params(), parts.objective).unwrap();
         }
         builder.finish().unwrap()
@@ -213,7 +213,7 @@ fn equal_skeletons_and_tables_are_stored_once() {
     assert_eq!(one(3, false), one(3, true));
     let profile = one(3, false);
     let skeleton = |index| &profile.skeleton(index).unwrap().unwrap().skeleton;
-    assert!(Arc::ptr_eq(skeleton(0), skeleton(2)));
+    assert!(Shared::ptr_eq(skeleton(0), skeleton(2)));
 }
 
 #[test]
@@ -254,8 +254,8 @@ fn changed_copies_share_what_did_not_change() {
     assert_eq!(*changed.stream(2).unwrap().params().settings(), longer);
     assert_eq!(changed.stream(2).unwrap().objective(), Objective::Mse);
     for index in 0..3 {
-        let skeleton = |profile: &Profile| Arc::clone(&profile.skeleton(index).unwrap().unwrap().skeleton);
-        assert!(Arc::ptr_eq(&skeleton(&changed), &skeleton(&profile)));
+        let skeleton = |profile: &Profile| profile.skeleton(index).unwrap().unwrap().skeleton.clone();
+        assert!(Shared::ptr_eq(&skeleton(&changed), &skeleton(&profile)));
     }
     // The first one is what it was.
     assert_eq!(*profile.fingerprint(), *builder().finish().unwrap().fingerprint());

@@ -5,8 +5,7 @@ mod common;
 use common::blocks::{OBJECTIVES, Side, bits, decode, encode, fit, stepped};
 use common::{clustered, normal};
 use kakeyaturbo::layout::{Layout, Segment};
-use kakeyaturbo::{Codec, Error, Objective, Pairing, Params, Preset, Rope, Settings, Tier};
-use std::sync::Arc;
+use kakeyaturbo::{Codec, Error, Objective, Pairing, Params, Preset, Rope, Settings, Shared, Tier};
 
 const SCALAR: u32 = 1;
 
@@ -22,7 +21,7 @@ fn others() -> impl Iterator<Item = Tier> {
 fn check(settings: &Settings, objective: Objective, layout: &Layout, rows: &[f32], side: Side<'_>) {
     // The skeleton that rdo needs is fitted to the rows.
     let rdo = settings.preset == Preset::Rdo;
-    let skeleton = rdo.then(|| Arc::new(fit(settings, layout, rows, side).0));
+    let skeleton = rdo.then(|| Shared::new(fit(settings, layout, rows, side).0).unwrap());
     let codec = |tier| {
         let params = Params::new(settings.clone()).unwrap();
         Codec::new(params, objective, layout.clone(), skeleton.clone(), tier).unwrap()

@@ -24,6 +24,7 @@ pub(crate) use row::unit_of;
 pub use stream::StreamFitter;
 pub use workspace::Workspace;
 
+use crate::Shared;
 use crate::distortion::{Distortion, InnerProduct, LInf, MSE, NormMode};
 use crate::error::{Count, Error, Result, try_reserve};
 use crate::format::FORMAT_VERSION;
@@ -36,7 +37,6 @@ use crate::skeleton::Skeleton;
 use crate::stepped::Stepper;
 use crate::wht::Rotation;
 use row::Kernel;
-use std::sync::Arc;
 use transform::Transform;
 
 /// A distortion chosen at run time; it selects the instance of the kernel once per block.
@@ -117,7 +117,7 @@ pub struct Codec {
     objective: Objective,
     layout: Layout,
     /// The skeleton that all blocks share; `None` = each block brings its own.
-    skeleton: Option<Arc<Skeleton>>,
+    skeleton: Option<Shared<Skeleton>>,
     rotation: Rotation,
     grid: Grid,
     /// Quantiser and transform at a step; `None` at fixed rate.
@@ -140,13 +140,13 @@ impl Codec {
         params: Params,
         objective: Objective,
         layout: Layout,
-        skeleton: Option<Arc<Skeleton>>,
+        skeleton: Option<Shared<Skeleton>>,
         tier: Tier,
     ) -> Result<Self> {
         let dim = layout.dim();
         check(&params, objective, dim, skeleton.as_deref())?;
         let skeleton = match params.settings().preset {
-            Preset::Turbo => Some(Arc::new(Skeleton::identity(dim))),
+            Preset::Turbo => Some(Shared::new(Skeleton::identity(dim))?),
             Preset::Kakeya | Preset::Rdo => skeleton,
         };
         let rdo = params.settings().preset == Preset::Rdo;

@@ -44,7 +44,7 @@ impl StreamFitter {
             weights: try_reserve(PANEL, "the fitter")?,
             row: try_vec(dim, 0.0, "the fitter")?,
             nan_policy: params.settings().nan_policy,
-            metric: QueryMetric::new(layout.offsets().map(|(offset, segment)| offset..offset + segment.dim)),
+            metric: QueryMetric::new(layout.offsets().map(|(offset, segment)| offset..offset + segment.dim))?,
             preset: params.settings().preset,
             layout,
         })

@@ -16,6 +16,7 @@ mod profile;
 mod profile_builder;
 mod profile_types;
 mod rows;
+pub(crate) mod shared;
 mod sized;
 mod skeleton;
 mod slice;

@@ -15,7 +15,6 @@ use crate::profile::{Choice, NAME_BYTES, Part, Profile, Tensor};
 use crate::rope::Pairing;
 use crate::simd::Tier;
 use libc::{c_char, c_void, size_t};
-use std::sync::Arc;
 
 /// A profile: immutable, to be shared by any number of threads.
 pub struct kakeya_profile {
@@ -352,7 +351,7 @@ pub unsafe extern "C" fn kakeya_profile_skeleton(
     out: *mut *mut kakeya_skeleton,
 ) -> kakeya_status {
     let share = |profile: &Profile| match profile.skeleton(stream)? {
-        Some(shared) => handle::give(kakeya_skeleton { skeleton: Arc::clone(&shared.skeleton) }),
+        Some(shared) => handle::give(kakeya_skeleton { skeleton: shared.skeleton.clone() }),
         None => Ok(std::ptr::null_mut()),
     };
     // SAFETY: the caller vouches for the pointers.

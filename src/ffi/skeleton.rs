@@ -7,17 +7,17 @@ use super::rows::{Pointers, RowsIn};
 use super::sized::{read, write_out};
 use super::slice;
 use super::types::*;
+use crate::Shared;
 use crate::codec::StreamFitter;
 use crate::error::{Count, Error, try_vec};
 use crate::layout::Views;
 
 use crate::skeleton::{FitReport, Skeleton};
 use libc::{c_void, size_t};
-use std::sync::Arc;
 
 /// A skeleton: immutable, to be shared by any number of threads and codecs.
 pub struct kakeya_skeleton {
-    pub(super) skeleton: Arc<Skeleton>,
+    pub(super) skeleton: Shared<Skeleton>,
 }
 
 /// Collects rows for a skeleton; one call at a time.
@@ -136,7 +136,7 @@ pub unsafe extern "C" fn kakeya_fitter_finish(
         let (fitter, out) = (unsafe { slice::object(fitter, "fitter") }?, slice::out(out, "out")?);
         let (skeleton, found) = fitter.inner.with(|fitter| fitter.finish())?;
         let found = report_of(&found, skeleton.saved_bytes());
-        let handle = handle::give(kakeya_skeleton { skeleton: Arc::new(skeleton) })?;
+        let handle = handle::give(kakeya_skeleton { skeleton: Shared::new(skeleton)? })?;
         if !report.is_null() {
             // SAFETY: the caller vouches for `report_size` bytes.
             unsafe { write_out(report, report_size, &found) };
@@ -215,7 +215,7 @@ pub unsafe extern "C" fn kakeya_skeleton_load(
     guard(|| {
         // SAFETY: the caller vouches for the pointers.
         let (src, out) = (unsafe { slice::bytes(src, len, "src") }?, slice::out(out, "out")?);
-        let skeleton = Arc::new(Skeleton::load(src)?);
+        let skeleton = Shared::new(Skeleton::load(src)?)?;
         let handle = handle::give(kakeya_skeleton { skeleton })?;
         // SAFETY: not NULL, and the caller vouches for it.
         unsafe { out.write(handle) };

@@ -2,12 +2,12 @@
 
 use super::{Contents, MAX_QUALITIES, Piece, Policy, Profile, Quality, SharedSkeleton, Stream, StreamKey};
 use super::{check_step, description};
+use crate::Shared;
 use crate::codec::Objective;
 use crate::error::{Count, Error, Result, try_reserve};
 use crate::layout::{Layout, Segment};
 use crate::params::Params;
 use crate::skeleton::Skeleton;
-use std::sync::Arc;
 
 /// A profile under construction. A call that fails leaves it as it was.
 #[derive(Debug, Default)]
@@ -34,7 +34,7 @@ impl Builder {
         &mut self,
         key: StreamKey,
         layout: &Layout,
-        skeleton: Option<Arc<Skeleton>>,
+        skeleton: Option<Shared<Skeleton>>,
         params: Params,
         objective: Objective,
     ) -> Result<usize> {
@@ -51,7 +51,7 @@ impl Builder {
         &mut self,
         key: StreamKey,
         layout: &Layout,
-        skeleton: Option<Arc<Skeleton>>,
+        skeleton: Option<Shared<Skeleton>>,
         params: Params,
         objective: Objective,
     ) -> Result<usize> {
@@ -88,9 +88,9 @@ impl Builder {
     }
 
     /// The index of the skeleton among those of the profile.
-    fn share(&mut self, skeleton: Arc<Skeleton>) -> Result<usize> {
+    fn share(&mut self, skeleton: Shared<Skeleton>) -> Result<usize> {
         let skeletons = &mut self.contents.skeletons;
-        if let Some(index) = skeletons.iter().position(|shared| Arc::ptr_eq(&shared.skeleton, &skeleton)) {
+        if let Some(index) = skeletons.iter().position(|shared| Shared::ptr_eq(&shared.skeleton, &skeleton)) {
             return Ok(index);
         }
         let id = skeleton.id()?;

@@ -5,7 +5,6 @@ use crate::codec::Codec;
 use crate::error::{Error, Result};
 use crate::params::Params;
 use crate::simd::Tier;
-use std::sync::Arc;
 
 /// What a caller wants of the streams of a profile.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,7 +41,7 @@ impl Profile {
     pub fn codec(&self, stream: usize, choice: Choice, tier: Tier) -> Result<Codec> {
         let params = self.chosen_params(stream, choice)?;
         let objective = self.stream(stream)?.objective;
-        let skeleton = self.skeleton(stream)?.map(|shared| Arc::clone(&shared.skeleton));
+        let skeleton = self.skeleton(stream)?.map(|shared| shared.skeleton.clone());
         Codec::new(params, objective, self.layout(stream)?, skeleton, tier)
     }
 }

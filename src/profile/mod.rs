@@ -19,11 +19,11 @@ pub(crate) use model::{check_step, description};
 pub use stream::{MAX_STEP_FACTOR, Stream};
 pub(crate) use stream::{Piece, check_factor};
 
+use crate::Shared;
 use crate::codec::check;
 use crate::error::{Count, Error, Result, try_reserve};
 use crate::layout::Layout;
 use crate::skeleton::Skeleton;
-use std::sync::Arc;
 
 /// A skeleton that streams share, with its [`Skeleton::id`].
 #[derive(Debug, Clone, PartialEq)]
@@ -31,7 +31,7 @@ pub struct SharedSkeleton {
     /// BLAKE3 of its saved form.
     pub id: [u8; 32],
     /// The skeleton.
-    pub skeleton: Arc<Skeleton>,
+    pub skeleton: Shared<Skeleton>,
 }
 
 /// What is in a profile, under construction or finished.

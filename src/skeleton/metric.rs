@@ -9,8 +9,9 @@
 //! A key is coded as it was before its rotary embedding, at position `t`; a query at position `p` meets it turned
 //! by `p − t`. `Σ` is therefore averaged over distances from 0 to `p`.
 
-use crate::error::{Error, Result, try_vec};
+use crate::error::{Error, Result, try_reserve, try_vec};
 use crate::rope::Rope;
+use nalgebra::linalg::try_invert_to;
 use nalgebra::{DMatrix, SymmetricEigen};
 use std::ops::Range;
 
@@ -41,9 +42,10 @@ pub(crate) struct Roots {
 
 impl QueryMetric {
     /// No queries yet for segments that lie at these coordinates.
-    pub fn new(segments: impl Iterator<Item = Range<usize>>) -> Self {
-        let sum = |range| Sum { range, products: DMatrix::zeros(0, 0) };
-        Self { segments: segments.map(sum).collect() }
+    pub fn new(ranges: impl Iterator<Item = Range<usize>> + Clone) -> Result<Self> {
+        let mut segments = try_reserve(ranges.clone().count(), "the metric")?;
+        segments.extend(ranges.map(|range| Sum { range, products: DMatrix::zeros(0, 0) }));
+        Ok(Self { segments })
     }
 
     /// Whether any queries were added.
@@ -112,10 +114,19 @@ impl QueryMetric {
 /// The matrix of rows that turns rows into coefficients, `(Bᵀ)⁻¹`, for the basis `B` `[dim, dim]` that turns
 /// coefficients into rows; `None` where `B` has no inverse to speak of.
 pub(crate) fn analysis(basis: &[f32], dim: usize) -> Result<Option<Vec<f32>>> {
-    drop(try_vec(2 * dim * dim, 0.0_f64, "the skeleton")?);
-    // Column-major, so the rows of the basis become columns: this is Bᵀ.
-    let columns = DMatrix::from_iterator(dim, dim, basis.iter().map(|&x| f64::from(x)));
-    let Some(inverse) = columns.try_inverse() else { return Ok(None) };
+    // Column-major, so the rows of the basis become columns: this is Bᵀ. The memory is ours, since nalgebra aborts where
+    // it is short.
+    let columns = || -> Result<DMatrix<f64>> {
+        let mut values = try_reserve(dim * dim, "the skeleton")?;
+        values.extend(basis.iter().map(|&x| f64::from(x)));
+        Ok(DMatrix::from_vec(dim, dim, values))
+    };
+    let mut inverse = columns()?;
+    // Up to four it inverts in place, by formula.
+    let found = if dim <= 4 { inverse.try_inverse_mut() } else { try_invert_to(columns()?, &mut inverse) };
+    if !found {
+        return Ok(None);
+    }
     let mut rows = try_vec(dim * dim, 0.0_f32, "the skeleton")?;
     for (j, row) in rows.chunks_exact_mut(dim).enumerate() {
         row.iter_mut().zip(inverse.row(j).iter()).for_each(|(out, x)| *out = *x as f32);
@@ -130,7 +141,7 @@ mod tests {
 
     #[test]
     fn roots_are_those_of_the_metric() {
-        let mut metric = QueryMetric::new([0..3, 3..5].into_iter());
+        let mut metric = QueryMetric::new([0..3, 3..5].into_iter()).unwrap();
         assert!(metric.is_empty());
         metric.add(0, &[3.0, 0.0, 0.0, 0.0, 1.0, 1.0], None).unwrap();
         let Roots { root, inverse } = metric.roots().unwrap();
@@ -151,7 +162,7 @@ mod tests {
     #[test]
     fn queries_are_averaged_over_distances() {
         let rope = Rope { pairing: Pairing::Interleaved, inv_freq: vec![1.0, 1e-9] };
-        let mut metric = QueryMetric::new(std::iter::once(0..4));
+        let mut metric = QueryMetric::new(std::iter::once(0..4)).unwrap();
         for position in 500..900 {
             metric.add(0, &[1.0, 0.0, 1.0, 0.0], Some((&rope, &[position]))).unwrap();
         }

@@ -4,10 +4,9 @@ use kakeyaturbo::dtype::Elements;
 use kakeyaturbo::layout::{Layout, View};
 use kakeyaturbo::{
     Codec, FitReport, Header, Objective, Params, Preset, RateControl, Result, Rows, RowsMut, Settings,
-    Skeleton, StreamFitter, Tier, Workspace, verify,
+    Shared, Skeleton, StreamFitter, Tier, Workspace, verify,
 };
 use std::cell::Cell;
-use std::sync::Arc;
 
 pub const OBJECTIVES: [Objective; 3] = [Objective::Mse, Objective::InnerProduct, Objective::LInf];
 
@@ -45,7 +44,14 @@ pub fn of_layout(
     skeleton: Option<Skeleton>,
 ) -> Codec {
     let params = Params::new(settings).unwrap();
-    Codec::new(params, objective, layout, skeleton.map(Arc::new), Tier::select(0).unwrap()).unwrap()
+    Codec::new(
+        params,
+        objective,
+        layout,
+        skeleton.map(|skeleton| Shared::new(skeleton).unwrap()),
+        Tier::select(0).unwrap(),
+    )
+    .unwrap()
 }
 
 /// Settings of rdo at a fixed step, without K-means.

@@ -2,7 +2,9 @@
 #![allow(dead_code, missing_docs)] // each test uses its part of this
 
 pub mod blocks;
+pub mod c_api;
 pub mod counting;
+pub mod failing;
 pub mod golden;
 pub mod profiles;
 

@@ -5,8 +5,7 @@ use super::normal;
 use kakeyaturbo::dtype::Dtype;
 use kakeyaturbo::layout::{Layout, Segment};
 use kakeyaturbo::profile::{Builder, NAME_BYTES, Part, Policy, Quality, StreamKey};
-use kakeyaturbo::{Objective, Pairing, Params, Preset, Rope, Settings, Skeleton};
-use std::sync::Arc;
+use kakeyaturbo::{Objective, Pairing, Params, Preset, Rope, Settings, Shared, Skeleton};
 
 /// Coordinates of a head.
 pub const HEAD: usize = 4;
@@ -17,7 +16,7 @@ pub struct Parts {
     pub heads: &'static [u32],
     pub part: Part,
     pub layout: Layout,
-    pub skeleton: Option<Arc<Skeleton>>,
+    pub skeleton: Option<Shared<Skeleton>>,
     pub settings: Settings,
     pub objective: Objective,
 }
@@ -55,7 +54,7 @@ pub fn streams() -> Vec<Parts> {
             let rows = normal(200 * layout.dim(), 7);
             let positions: Vec<i32> = (0..200).collect();
             let side = Side { positions: Some(&positions), ..Side::default() };
-            Arc::new(fit(&settings, &layout, &rows, side).0)
+            Shared::new(fit(&settings, &layout, &rows, side).0).unwrap()
         });
         Parts { layers, heads, part, layout, skeleton, settings, objective }
     };

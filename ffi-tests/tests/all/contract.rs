@@ -6,9 +6,14 @@ use crate::PACKAGE;
 
 /// Compiles a program with the flags of the caller's choice and runs it under `wrapper`, if there is one.
 pub fn run_program(name: &str, how: &str, flags: &[&str], wrapper: &[&str]) -> String {
+    run_linked(name, how, Linkage::Shared, flags, wrapper)
+}
+
+/// As [`run_program`], bound to the library as the caller says.
+pub fn run_linked(name: &str, how: &str, linkage: Linkage, flags: &[&str], wrapper: &[&str]) -> String {
     let program = PACKAGE.scratch(&format!("contract-{how}-{name}")).join(name);
     let file = source("c/contract").join(format!("{name}.c"));
-    let _: std::path::PathBuf = PACKAGE.compile("gcc", &file, &program, Linkage::Shared, flags);
+    let _: std::path::PathBuf = PACKAGE.compile("gcc", &file, &program, linkage, flags);
     let line = wrapper.iter().map(std::ffi::OsStr::new).chain([program.as_os_str()]);
     let line: Vec<&std::ffi::OsStr> = line.collect();
     run(&mut command(line[0], &line[1..]))
@@ -34,7 +39,9 @@ programs! {
     decode_rows
     enums
     fixed_step
+    fork
     hostile
+    memory
     null_pointers
     profile
     profile_builder
@@ -46,6 +53,7 @@ programs! {
     skeleton
     status
     struct_size
+    threads
     untouched_outputs
     workspaces
 }

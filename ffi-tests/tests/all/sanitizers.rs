@@ -5,7 +5,7 @@ use std::path::Path;
 use ffi_tests::{Linkage, command, execute, run, source};
 
 use crate::PACKAGE;
-use crate::contract::{PROGRAMS, run_program};
+use crate::contract::{PROGRAMS, run_linked, run_program};
 
 const VALGRIND: [&str; 4] = ["valgrind", "--quiet", "--error-exitcode=9", "--leak-check=full"];
 const SANITIZE: [&str; 3] =
@@ -54,5 +54,30 @@ fn every_contract_program_with_sanitizers() {
 fn hostile_input_under_valgrind() {
     for name in ["decode_rows", "skeleton", "untouched_outputs"] {
         run_program(name, "valgrind", &[], &VALGRIND);
+    }
+}
+
+/// As a part of the program, the library is checked no less.
+#[test]
+fn static_library_under_valgrind() {
+    for name in ["memory", "round_trip", "profile", "untouched_outputs"] {
+        run_linked(name, "valgrind-static", Linkage::Static, &[], &VALGRIND);
+    }
+}
+
+/// Not `fork`: its children lack the thread that owns a workspace, and so lose it.
+#[test]
+fn memory_under_valgrind() {
+    for name in ["memory", "round_trip", "rdo", "profile"] {
+        run_program(name, "valgrind-shared", &[], &VALGRIND);
+    }
+}
+
+/// Valgrind's drd sees every access that no lock and no atomic operation puts in order.
+#[test]
+fn threads_under_drd() {
+    let drd = ["valgrind", "--tool=drd", "--quiet", "--error-exitcode=9"];
+    for name in ["threads", "batch"] {
+        run_program(name, "drd", &[], &drd);
     }
 }

@@ -1,6 +1,7 @@
 //! Reading the saved form of a profile: every index, count and value is checked before it is used.
 
 use super::{NONE, TAGS};
+use crate::Shared;
 use crate::codec::Objective;
 use crate::dtype::Dtype;
 use crate::error::{Error, Result, try_reserve};
@@ -11,7 +12,6 @@ use crate::profile::{Contents, Part, Piece, Policy, Quality, SharedSkeleton, Str
 use crate::profile::{check_step, description};
 use crate::rope::Pairing;
 use crate::skeleton::Skeleton;
-use std::sync::Arc;
 
 /// Bytes of a segment of a stream.
 const SEGMENT_BYTES: usize = 14;
@@ -86,7 +86,7 @@ impl Contents {
         for _ in 0..n_skeletons {
             let size = reader.size()?;
             let saved = reader.bytes(size)?;
-            let skeleton = Arc::new(reader.checked(Skeleton::load(saved), "a skeleton")?);
+            let skeleton = Shared::new(reader.checked(Skeleton::load(saved), "a skeleton")?)?;
             self.skeletons.push(SharedSkeleton { id: *blake3::hash(saved).as_bytes(), skeleton });
         }
         Ok(())

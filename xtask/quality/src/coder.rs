@@ -1,13 +1,12 @@
 //! Rows through the library: layouts, fits, blocks. Whole documents become one block each.
 
 use std::cell::Cell;
-use std::sync::Arc;
 
 use anyhow::Result;
 use kakeyaturbo::dtype::{Dtype, Elements};
 use kakeyaturbo::layout::{Layout, Segment, View};
 use kakeyaturbo::{
-    Codec, Objective, Params, Rows, RowsMut, Settings, Skeleton, StreamFitter, Tier, Workspace,
+    Codec, Objective, Params, Rows, RowsMut, Settings, Shared, Skeleton, StreamFitter, Tier, Workspace,
 };
 
 use crate::set::{Piece, Set};
@@ -48,18 +47,18 @@ pub fn normalised(set: &Set, pieces: &[Piece], documents: &[usize], turned_back:
 }
 
 /// The skeleton of these blocks.
-pub fn fit(settings: Settings, layout: &Layout, blocks: &mut [Block<'_>]) -> Result<Arc<Skeleton>> {
+pub fn fit(settings: Settings, layout: &Layout, blocks: &mut [Block<'_>]) -> Result<Shared<Skeleton>> {
     let mut fitter = StreamFitter::new(&Params::new(settings)?, layout.clone())?;
     for block in blocks {
         let (n, positions) = (block.positions.len(), Some(block.positions));
         let views = views(layout, n, &mut block.rows)?;
         fitter.add(&Rows { n, views: views.as_slice(), positions, weights: None, protect: None })?;
     }
-    Ok(Arc::new(fitter.finish()?.0))
+    Ok(Shared::new(fitter.finish()?.0)?)
 }
 
 /// A codec for the least squared error.
-pub fn codec(settings: Settings, layout: &Layout, skeleton: Option<Arc<Skeleton>>) -> Result<Codec> {
+pub fn codec(settings: Settings, layout: &Layout, skeleton: Option<Shared<Skeleton>>) -> Result<Codec> {
     Ok(Codec::new(Params::new(settings)?, Objective::Mse, layout.clone(), skeleton, Tier::select(0)?)?)
 }
 

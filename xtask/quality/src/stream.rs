@@ -1,10 +1,8 @@
 //! One stream of a set on one split: fits, blocks, errors.
 
-use std::sync::Arc;
-
 use anyhow::Result;
 use kakeyaturbo::layout::Layout;
-use kakeyaturbo::{Settings, Skeleton};
+use kakeyaturbo::{Settings, Shared, Skeleton};
 
 use crate::bound::{self, Basis};
 use crate::coder::{self, Block};
@@ -60,7 +58,7 @@ pub struct Stream<'a> {
     turned: Layout,
     undone: Layout,
     /// The skeletons that were fitted so far.
-    fitted: Vec<(Settings, Layout, Arc<Skeleton>)>,
+    fitted: Vec<(Settings, Layout, Shared<Skeleton>)>,
 }
 
 impl<'a> Stream<'a> {
@@ -124,7 +122,7 @@ impl<'a> Stream<'a> {
     }
 
     /// Fitted with these settings, now or before.
-    fn skeleton(&mut self, settings: Settings, layout: Layout) -> Result<Arc<Skeleton>> {
+    fn skeleton(&mut self, settings: Settings, layout: Layout) -> Result<Shared<Skeleton>> {
         if let Some((_, _, known)) = self.fitted.iter().find(|(s, l, _)| *s == settings && *l == layout) {
             return Ok(known.clone());
         }
