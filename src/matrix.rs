@@ -261,9 +261,7 @@ mod tests {
             let packed = vec![[[3; 2]; GROUP]; 8 * matrix.pairs()];
             let scales = [1.0; 64];
             let mut out = vec![0.0; 64 * matrix.stride()];
-            for level in
-                [Level::new(), Level::new().as_avx2().map(|l| fearless_simd::Simd::level(l)).unwrap()]
-            {
+            for level in [Level::new(), Level::new().as_avx2().map(fearless_simd::Simd::level).unwrap()] {
                 let start = std::time::Instant::now();
                 let mut n = 0;
                 while start.elapsed().as_millis() < 500 {
