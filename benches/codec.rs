@@ -6,14 +6,13 @@
 
 use std::cell::Cell;
 use std::hint::black_box;
-use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use kakeyaturbo::dtype::Elements;
 use kakeyaturbo::layout::{Layout, View};
 use kakeyaturbo::{
-    Codec, Objective, Params, Preset, RateControl, Rows, RowsMut, Settings, Skeleton, StreamFitter, Tier,
-    Workspace,
+    Codec, Objective, Params, Preset, RateControl, Rows, RowsMut, Settings, Shared, Skeleton, StreamFitter,
+    Tier, Workspace,
 };
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -69,7 +68,8 @@ fn presets(c: &mut Criterion) {
 }
 
 fn preset(c: &mut Criterion, name: &str, settings: &Settings, dim: usize) {
-    let skeleton = (settings.preset != Preset::Turbo).then(|| Arc::new(fit(settings, dim)));
+    let skeleton =
+        (settings.preset != Preset::Turbo).then(|| Shared::new(fit(settings, dim)).expect("memory"));
     let params = Params::new(settings.clone()).expect("parameters");
     let layout = Layout::plain(dim).expect("a layout");
     let tier = Tier::select(0).expect("the best tier");
