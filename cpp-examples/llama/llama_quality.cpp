@@ -1,6 +1,7 @@
 // What a compressed cache does to a model's predictions.
 //
 //   llama_quality MODEL.gguf TEXTS [--profile FILE.kkp --steps 0.5 0.7] [--json FILE] [--into FILE.kkp]
+//   llama_quality MODEL.gguf TEXTS --profile FILE.kkp --efforts 0 1 --policies
 //
 // TEXTS is a folder with a folder of .txt files per domain. For each passage: read 1,024 tokens, take the state, change its K
 // and V as a codec would, put it back, let the model predict the next 256 tokens, and compare its distributions with those after
@@ -17,6 +18,7 @@
 #include "streams.hpp"
 #include "texts.hpp"
 #include "transforms.hpp"
+#include "variants.hpp"
 #include "../workers.hpp"
 
 #include <CLI/CLI.hpp>
@@ -33,7 +35,8 @@ struct Options {
     std::vector<std::string> profiles, off;
     std::vector<float> steps = {0.3F, 0.5F, 0.7F, 0.9F}, bits, sessions;
     std::size_t prefill = 1024, scored = 256, per_text = 1, per_domain = 0, threads = 2;
-    bool live = true, baselines = false;
+    std::vector<std::uint32_t> efforts = {0};
+    bool live = true, baselines = false, policies = false;
     std::vector<double> noise = {1e-6};
     std::vector<int> turbo = {4, 3, 2};
 };
@@ -48,6 +51,8 @@ Options parse(int argc, char** argv, CLI::App& app) {
     app.add_option("--into", o.into, "file for the one profile with a table of its qualities; may be the profile itself");
     app.add_option("--off", o.off, "domains whose kind of text no profile was fitted to");
     app.add_option("--steps", o.steps, "steps to judge the profiles at")->capture_default_str();
+    app.add_option("--efforts", o.efforts, "efforts of the encoder to judge the profiles at")->capture_default_str();
+    app.add_flag("--policies", o.policies, "at each step also with the boundary layers raw, and with fixed bits by stream");
     app.add_option("--bits", o.bits, "fixed rates to judge the profiles at");
     app.add_option("--sessions", o.sessions, "steps to judge whole sessions at, as llama_session writes them");
     app.add_option("--prefill", o.prefill, "tokens that are compressed")->capture_default_str();
@@ -88,18 +93,33 @@ std::string number(float x) {
     return text;
 }
 
-void add_profile(const std::string& file, const Options& o, const kakeya::Fingerprint& model, Results& results,
-                 std::vector<OnState>& list) {
+// `sample` is a state by which bits are given out.
+void add_profile(const std::string& file, const Options& o, const kakeya::Fingerprint& model, const Bytes& sample,
+                 Results& results, std::vector<OnState>& list) {
     auto shared = std::make_shared<const kakeya::Profile>(read_profile(file));
     const kakeya::Profile& profile = *shared;
     if (profile.model().value() != model) throw std::runtime_error(file + " is the profile of another model");
     const std::string rows = rows_name(profile);
-    const auto add = [&](const std::string& setting, const kakeya::CodecOptions& options) {
-        auto coder = std::make_shared<kakeya::llama::Coder>(kakeya::llama::Coder::create(profile, options).value());
+    const auto add = [&](const std::string& setting, const kakeya::Profile& variant, const kakeya::CodecOptions& options) {
+        auto coder = std::make_shared<kakeya::llama::Coder>(kakeya::llama::Coder::create(variant, options).value());
         list.push_back({results.add({"rdo", setting, rows, "state"}), through(coder), true});
+        return coder;
     };
-    for (float step : o.steps) add("step=" + number(step), kakeya::CodecOptions().step(step));
-    for (float bits : o.bits) add("bits=" + number(bits), kakeya::CodecOptions().bits(bits));
+    for (std::uint32_t effort : o.efforts) {
+        const kakeya::Profile variant = with_effort(profile, effort);
+        const std::string suffix = effort == 0 ? "" : ",effort=" + std::to_string(effort);
+        for (float step : o.steps) add("step=" + number(step) + suffix, variant, kakeya::CodecOptions().step(step));
+    }
+    for (float bits : o.bits) add("bits=" + number(bits), profile, kakeya::CodecOptions().bits(bits));
+    if (o.policies) {
+        const kakeya::Profile boundary = with_raw_boundary(profile);
+        const kakeya::llama::State state = kakeya::llama::parse(sample).value();
+        for (float step : o.steps) {
+            add("step=" + number(step) + ",boundary=raw", boundary, kakeya::CodecOptions().step(step));
+            const auto natural = kakeya::llama::Coder::create(profile, kakeya::CodecOptions().step(step)).value();
+            add("bits by stream,step=" + number(step), with_bits_by_stream(profile, natural, sample, state), {});
+        }
+    }
     for (float step : o.sessions) {
         const Setting setting{"session", "step=" + number(step), rows, "state"};
         list.push_back({results.add(setting), through_session(shared, kakeya::CodecOptions().step(step)), true});
@@ -222,11 +242,17 @@ bool judge(const Options& o) {
     Results results(o.name, list.size());
     std::vector<OnState> codecs = on_state(o, {heads(model, false), heads(model, true)}, results);
     const kakeya::Fingerprint fingerprint = o.profiles.empty() ? kakeya::Fingerprint{} : fingerprint_of_file(o.model);
-    for (const std::string& file : o.profiles) add_profile(file, o, fingerprint, results, codecs);
     ContextOptions like;
     like.n_ctx = o.prefill + o.scored;
     like.n_outputs = o.scored;
     like.threads = 1;
+    Bytes sample;
+    if (o.policies) {
+        Context context(model, like);
+        context.prefill(list[0].tokens.data(), o.prefill);
+        sample = context.state();
+    }
+    for (const std::string& file : o.profiles) add_profile(file, o, fingerprint, sample, results, codecs);
     std::vector<Live> caches;
     const auto live = [&](const char* name, const char* setting, ggml_type k, ggml_type v, bool flash_attention) {
         ContextOptions own = like;
