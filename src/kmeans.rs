@@ -7,7 +7,7 @@
 //! iteration for the direction that leaves the least.
 
 use crate::error::{Result, try_vec};
-use crate::skeleton::dot;
+use crate::sums::dot;
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 

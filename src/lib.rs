@@ -66,6 +66,8 @@ mod skeleton;
 #[forbid(unsafe_code)]
 mod stepped;
 #[forbid(unsafe_code)]
+mod sums;
+#[forbid(unsafe_code)]
 mod trellis;
 #[forbid(unsafe_code)]
 pub mod wht;

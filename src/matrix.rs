@@ -171,7 +171,7 @@ pub(crate) fn put_rounded(values: &[f32], limit: u64, row: usize, group: &mut [P
     // Adding it rounds to the nearest integer, ties to even, and leaves that in the low bits.
     const ROUND: f32 = 12_582_912.0;
     let peak = values.iter().fold(0, |peak, x| peak.max(x.to_bits() & 0x7FFF_FFFF));
-    let energy = crate::skeleton::dot(values, values);
+    let energy = crate::sums::dot(values, values);
     let peak = f32::from_bits(peak);
     // What rounding may add to the length is far below the margin.
     let root = (limit as f64).sqrt() as f32 * 0.99;

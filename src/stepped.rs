@@ -9,8 +9,9 @@ use crate::error::{Result, try_reserve};
 use crate::params::Settings;
 use crate::rans::{Decoder, Encoder, LANES};
 use crate::rate::{Bin, LARGEST, Model, POINTS, log2_eighths, trellis_point};
-use crate::skeleton::dot;
+use crate::sums::dot_on;
 use crate::trellis::{self, Stage, Walk};
+use fearless_simd::Simd;
 
 /// Dead zone: how far, in steps, values are rounded towards zero.
 pub(crate) const THETA: f32 = 0.125;
@@ -129,11 +130,12 @@ impl BlockStep<'_> {
 
     /// The gain of coefficients `z`, in units of `unit`: the root of the mean of their whitened energies. `scratch` has room for as many.
     #[inline(always)]
-    pub fn gain(&self, z: &[f32], unit: f32, whiten: &[f32], scratch: &mut [f32]) -> u8 {
+    pub fn gain<S: Simd>(&self, simd: S, z: &[f32], unit: f32, whiten: &[f32], scratch: &mut [f32]) -> u8 {
         for ((out, z), whiten) in scratch.iter_mut().zip(z).zip(whiten) {
             *out = z * (unit * whiten);
         }
-        let mean = dot(&scratch[..z.len()], &scratch[..z.len()]) / z.len() as f32;
+        let scratch = &scratch[..z.len()];
+        let mean = dot_on(simd, scratch, scratch) / z.len() as f32;
         // Half the logarithm of the mean square, in quarter octaves. An overflow is a large gain.
         ((2.0 * mean.max(1e-30).log2()).round().clamp(-8.0, 7.0) + 8.0) as u8
     }

@@ -83,9 +83,15 @@ impl Rotation {
             walsh_hadamard(simd, z);
             z.iter_mut().zip(second).for_each(|(z, factor)| *z *= factor);
         }
-        walsh_hadamard(simd, &mut z[..self.window]);
-        for ((x, z), factor) in x.iter_mut().zip(&*z).zip(first) {
-            *x = z * factor * scale;
+        match self.window {
+            64 => in_registers_to::<S, 4>(simd, z, (first, scale), x),
+            128 => in_registers_to::<S, 8>(simd, z, (first, scale), x),
+            _ => {
+                walsh_hadamard(simd, &mut z[..self.window]);
+                for ((x, z), factor) in x.iter_mut().zip(&*z).zip(first) {
+                    *x = z * factor * scale;
+                }
+            }
         }
         for (x, z) in x.iter_mut().zip(&*z).skip(self.window) {
             *x = z * scale;
@@ -130,11 +136,35 @@ fn walsh_hadamard<S: Simd>(simd: S, x: &mut [f32]) {
     }
 }
 
-/// The transform of as much as fills `N` vectors, a power of two. Within pairs of vectors, sums and differences of neighbours
-/// are sorted apart, so that after five stages everything is where it was.
 #[inline(always)]
 fn in_registers<S: Simd, const N: usize>(simd: S, x: &mut [f32]) {
     let x = &mut x.as_chunks_mut::<16>().0[..N];
+    let all = transformed::<S, N>(simd, x);
+    for i in 0..N {
+        all[i].store_slice(&mut x[i]);
+    }
+}
+
+/// The transform of `z`, times the factors and the scale, to `x`.
+#[inline(always)]
+fn in_registers_to<S: Simd, const N: usize>(
+    simd: S,
+    z: &[f32],
+    (factors, scale): (&[f32], f32),
+    x: &mut [f32],
+) {
+    let all = transformed::<S, N>(simd, z.as_chunks().0);
+    let (x, factors) = (&mut x.as_chunks_mut::<16>().0[..N], &factors.as_chunks::<16>().0[..N]);
+    for i in 0..N {
+        (all[i] * f32x16::from_slice(simd, &factors[i]) * scale).store_slice(&mut x[i]);
+    }
+}
+
+/// The transform of as much as fills `N` vectors, a power of two. Within pairs of vectors, sums and differences of neighbours
+/// are sorted apart, so that after five stages everything is where it was.
+#[inline(always)]
+fn transformed<S: Simd, const N: usize>(simd: S, x: &[[f32; 16]]) -> [f32x16<S>; N] {
+    let x = &x[..N];
     // Plain loops: what a closure computes is not compiled for the tier.
     let mut all = [f32x16::splat(simd, 0.0); N];
     for i in 0..N {
@@ -157,9 +187,7 @@ fn in_registers<S: Simd, const N: usize>(simd: S, x: &mut [f32]) {
         }
         half *= 2;
     }
-    for i in 0..N {
-        all[i].store_slice(&mut x[i]);
-    }
+    all
 }
 
 /// Sums and differences of what is `half` apart.

@@ -49,8 +49,8 @@ impl Assembly<'_> {
         Ok(error)
     }
 
-    /// Reads row `i` as the kernel sees it: rotary embedding undone, times the gains. Returns whether it is to
-    /// be stored raw; a row that cannot be coded is an error.
+    /// Reads row `i` as the kernel sees it: rotary embedding undone, times the gains. Returns its largest magnitude, or none where it
+    /// is to be stored raw; a row that cannot be coded is an error.
     #[inline(always)]
     pub fn load<V: Views + ?Sized>(
         &self,
@@ -58,7 +58,7 @@ impl Assembly<'_> {
         i: usize,
         row: &mut [f32],
         turn: &mut Turn,
-    ) -> Result<bool> {
+    ) -> Result<Option<f32>> {
         if let Some(positions) = rows.positions {
             turn.to(self.angles, positions[i]);
         }
@@ -72,12 +72,12 @@ impl Assembly<'_> {
                 part.iter_mut().for_each(|x| *x *= segment.gain);
             }
         }
-        let finite = peak(row).is_finite();
+        let peak = peak(row);
         let protected = rows.protect.is_some_and(|protect| protect[i] != 0);
         match self.nan_policy {
-            _ if protected => Ok(true),
-            _ if finite => Ok(false),
-            NanPolicy::Raw => Ok(true),
+            _ if protected => Ok(None),
+            _ if peak.is_finite() => Ok(Some(peak)),
+            NanPolicy::Raw => Ok(None),
             NanPolicy::Reject => Err(Error::NotFinite { row: i }),
         }
     }

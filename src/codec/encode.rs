@@ -1,6 +1,7 @@
 //! A block from the rows of engine tensors.
 
 use super::angles::Turn;
+use super::group::{self, GROUP, Group};
 use super::row::{Kernel, RowCode, RowError, Scratch};
 use super::workspace::Own;
 use super::{Codec, Objective, Rows, Workspace};
@@ -59,7 +60,7 @@ impl Codec {
         if let Some((stepper, transform)) = &self.stepped {
             return self.encode_runs::<R, V>((stepper, transform), workspace, rows, dst);
         }
-        let Workspace { row, scratch, bytes, own, turn, .. } = workspace;
+        let Workspace { row, scratch, bytes, own, turn, group, .. } = workspace;
         let row = &mut row[..dim];
         let kernel = match (self.skeleton.as_deref(), own) {
             (Some(skeleton), _) => self.shared_kernel(skeleton),
@@ -81,7 +82,13 @@ impl Codec {
         }
         let mut tally = Tally::default();
         let pass = Pass { codec: self, kernel, rows };
-        dispatch!(self.tier.level(), simd => pass.run::<_, R>(simd, row, turn, (scratch, bytes), &mut writer, &mut tally))?;
+        let room = Room { row, scratch, bytes, turn };
+        match group {
+            Some(group) if group::applies::<R>(&pass.kernel) => {
+                dispatch!(self.tier.level(), simd => pass.run_groups::<_, R>(simd, room, group, &mut writer, &mut tally))?;
+            }
+            _ => dispatch!(self.tier.level(), simd => pass.run::<_, R>(simd, room, &mut writer, &mut tally))?,
+        }
         header.n_protected = tally.protected as u32;
         header.payload_crc = writer.finish();
         header.certified_error = tally.certificate(self.objective);
@@ -101,7 +108,7 @@ impl Codec {
         let block = &mut own.rows[..rows.n * dim];
         let weights = &mut own.weights[..rows.n];
         for (i, (to, weight)) in block.chunks_exact_mut(dim).zip(weights.iter_mut()).enumerate() {
-            if self.assembly().load(rows, i, row, turn)? {
+            if self.assembly().load(rows, i, row, turn)?.is_none() {
                 to.fill(0.0);
                 *weight = 0.0;
             } else {
@@ -228,6 +235,14 @@ impl Tally {
     }
 }
 
+/// Scratch of a pass.
+struct Room<'a> {
+    row: &'a mut [f32],
+    scratch: &'a mut Scratch,
+    bytes: &'a mut [u8],
+    turn: &'a mut Turn,
+}
+
 /// One pass over the rows of a block.
 struct Pass<'a, V: ?Sized> {
     codec: &'a Codec,
@@ -240,16 +255,14 @@ impl<V: Views + ?Sized> Pass<'_, V> {
     fn run<S: Simd, R: Distortion>(
         &self,
         simd: S,
-        row: &mut [f32],
-        turn: &mut Turn,
-        (scratch, bytes): (&mut Scratch, &mut [u8]),
+        Room { row, scratch, bytes, turn }: Room<'_>,
         writer: &mut Writer<'_>,
         tally: &mut Tally,
     ) -> Result<()> {
         let bound = f64::from(self.codec.params.settings().max_abs_error);
         for i in 0..self.rows.n {
             let mut code = RowCode::default();
-            if self.codec.assembly().load(self.rows, i, row, turn)? {
+            if self.codec.assembly().load(self.rows, i, row, turn)?.is_none() {
                 scratch.symbols.fill(0);
                 self.store_raw(i, row, bytes, writer, tally)?;
             } else {
@@ -261,6 +274,43 @@ impl<V: Views + ?Sized> Pass<'_, V> {
                 tally.add(self.rows.weight(i), error);
             }
             writer.row(code, &scratch.symbols[..self.kernel.skeleton.rank()], bytes);
+        }
+        Ok(())
+    }
+
+    /// As [`Pass::run`], several rows at a time.
+    #[inline(always)]
+    fn run_groups<S: Simd, R: Distortion>(
+        &self,
+        simd: S,
+        Room { row, scratch, bytes, turn }: Room<'_>,
+        group: &mut Group,
+        writer: &mut Writer<'_>,
+        tally: &mut Tally,
+    ) -> Result<()> {
+        let dim = row.len();
+        for first in (0..self.rows.n).step_by(GROUP) {
+            let count = GROUP.min(self.rows.n - first);
+            let (mut raw, mut chosen) = ([false; GROUP], [false; GROUP]);
+            let mut coded = [(RowCode::default(), RowError::default()); GROUP];
+            for r in 0..count {
+                let peak = self.codec.assembly().load(self.rows, first + r, group.row(r, dim), turn)?;
+                (raw[r], chosen[r]) = (peak.is_none(), peak.is_some_and(group::is_usual));
+            }
+            group::encode::<S, R>(&self.kernel, simd, group, &chosen, &mut coded);
+            for r in 0..count {
+                if raw[r] {
+                    group.symbols(r, dim).fill(0);
+                    self.store_raw(first + r, row, bytes, writer, tally)?;
+                } else {
+                    if !chosen[r] {
+                        coded[r] = self.kernel.encode::<S, R>(simd, group.row(r, dim), scratch);
+                        group.symbols(r, dim).copy_from_slice(&scratch.symbols[..dim]);
+                    }
+                    tally.add(self.rows.weight(first + r), coded[r].1);
+                }
+                writer.row(coded[r].0, group.symbols(r, dim), bytes);
+            }
         }
         Ok(())
     }

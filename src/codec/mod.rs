@@ -5,6 +5,7 @@ mod assembly;
 mod bound;
 mod decode;
 mod encode;
+mod group;
 mod plain;
 mod raw_block;
 mod row;
@@ -233,6 +234,11 @@ impl Codec {
             units: &self.units,
             partners: &self.partners,
         }
+    }
+
+    /// Whether rows are coded without a skeleton.
+    fn is_plain(&self) -> bool {
+        self.skeleton.as_deref().is_some_and(Skeleton::is_identity)
     }
 
     /// Largest rank and largest number of centres of a block of `n` rows.

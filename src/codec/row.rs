@@ -15,7 +15,8 @@ use crate::error::{Error, Result, try_vec};
 use crate::kmeans;
 use crate::quantize::Grid;
 use crate::scale;
-use crate::skeleton::{Skeleton, dot};
+use crate::skeleton::Skeleton;
+use crate::sums::{dot, dot_on, square_of_difference};
 use crate::wht::Rotation;
 use fearless_simd::Simd;
 
@@ -125,7 +126,7 @@ impl Kernel<'_> {
     pub fn analyse<S: Simd>(&self, simd: S, x: &[f32], scratch: &mut Scratch) -> (f32, RowCode) {
         let unit = unit_of(peak(x).max(self.skeleton.peak()));
         let z = &mut scratch.z[..self.skeleton.rank()];
-        self.skeleton.project(x, 1.0 / unit, &mut scratch.deviation, z);
+        self.skeleton.project(simd, x, 1.0 / unit, &mut scratch.deviation, z);
         let mut code = RowCode::default();
         if let Some((centre, t)) = kmeans::assign(z, self.skeleton.centres()) {
             code.centre = centre as u8;
@@ -164,7 +165,7 @@ impl Kernel<'_> {
         let rank = self.skeleton.rank();
         let (unit, mut code) = self.analyse(simd, x, scratch);
         let z = &mut scratch.z[..rank];
-        let zz = dot(z, z);
+        let zz = dot_on(simd, z, z);
         let rms = self.grid.mean_square(z).sqrt();
         let symbols = &mut scratch.symbols[..rank];
         let white = &mut scratch.white[..rank];
@@ -172,16 +173,15 @@ impl Kernel<'_> {
         let q = &mut scratch.q[..rank];
         if code.scale > 0 {
             self.grid.dequantize(simd, symbols, q);
-            let (zq, qq) = (dot(z, q), dot(q, q));
+            let (zq, qq) = (dot_on(simd, z, q), dot_on(simd, q, q));
             let scale = if self.grid.is_allocated() { MSE::scale(zz, zq, qq) } else { R::scale(zz, zq, qq) };
             code.scale = scale::encode(scale * unit);
         }
         if self.skeleton.is_identity() && R::NORM_MODE != NormMode::Search && unit == 1.0 {
             // The rotation changes no length, so the error is the same on either side of it. (Not so near the
             // limits of binary32, where decoding clamps to the largest value or rounds to a subnormal one.)
-            let scale = scale::decode(code.scale).unwrap_or(0.0);
-            z.iter_mut().zip(q).for_each(|(z, q)| *z -= scale * *q);
-            let [energy, squared] = [zz, dot(z, z)].map(f64::from);
+            let off = square_of_difference(simd, z, scale::decode(code.scale).unwrap_or(0.0), q);
+            let [energy, squared] = [zz, off].map(f64::from);
             return (code, RowError { energy, squared, absolute: 0.0 });
         }
         self.decode(simd, (code, symbols), [&mut scratch.deviation, &mut scratch.q], &mut scratch.back);
@@ -211,7 +211,7 @@ impl Kernel<'_> {
     /// the exact scale, the rounding of the scale would cost 3 % of the distortion at 8 bits.) Where nothing
     /// is left to code, scale 0 stands for an exact zero.
     #[inline(always)]
-    fn quantize(&self, z: &[f32], scale: f32, unit: f32, white: &mut [f32], symbols: &mut [u8]) -> u16 {
+    pub fn quantize(&self, z: &[f32], scale: f32, unit: f32, white: &mut [f32], symbols: &mut [u8]) -> u16 {
         let code = scale::encode(scale * unit);
         let grid = scale::decode(code).unwrap_or(0.0) / unit;
         if grid > 0.0 {
@@ -231,6 +231,15 @@ impl Kernel<'_> {
         [spare, q]: [&mut [f32]; 2],
         x: &mut [f32],
     ) {
+        if code.scale > 0 {
+            self.grid.dequantize(simd, symbols, &mut spare[..self.skeleton.rank()]);
+        }
+        self.decode_points(simd, code, [spare, q], x);
+    }
+
+    /// As [`Kernel::decode`], the points of the symbols being in `spare` already; of a scale of 0 there are none.
+    #[inline(always)]
+    pub fn decode_points<S: Simd>(&self, simd: S, code: RowCode, [spare, q]: [&mut [f32]; 2], x: &mut [f32]) {
         let rank = self.skeleton.rank();
         let scale = scale::decode(code.scale).unwrap_or(0.0);
         let t = self.skeleton.reach.decode(code.reach);
@@ -238,7 +247,6 @@ impl Kernel<'_> {
         // The rotation is linear, so the scale may follow it.
         let unit = unit_of(scale.max(t.abs()).max(self.skeleton.peak()));
         if scale > 0.0 {
-            self.grid.dequantize(simd, symbols, spare);
             if self.skeleton.is_identity() && unit == 1.0 {
                 return self.rotation.inverse(simd, spare, scale, x);
             }

@@ -208,7 +208,7 @@ impl<V: Views + ?Sized, F: Fn(usize) -> i8> Pass<'_, V, &F> {
         let raw = &mut raw[rows.clone()];
         let mut coded = [false; PANEL];
         for (r, i) in rows.clone().enumerate() {
-            raw[r] = self.codec.assembly().load(self.rows, i, passage.row(panel, r), turn)?;
+            raw[r] = self.codec.assembly().load(self.rows, i, passage.row(panel, r), turn)?.is_none();
             coded[r] = !raw[r];
             steps[r] = RowStep { gain: 0, step: (self.step_of_row)(i) };
         }
@@ -217,7 +217,7 @@ impl<V: Views + ?Sized, F: Fn(usize) -> i8> Pass<'_, V, &F> {
         for (r, values) in values.chunks_exact_mut(rank).enumerate() {
             if coded[r] {
                 let (z, unit) = passage.coefficients(panel, r);
-                steps[r].gain = self.quantizer.gain(z, unit, whiten, &mut scratch.q);
+                steps[r].gain = self.quantizer.gain(simd, z, unit, whiten, &mut scratch.q);
                 coded[r] = self.quantizer.quantize(z, unit, steps[r], values, stages).is_some();
             }
             if coded[r] {

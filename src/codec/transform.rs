@@ -11,8 +11,9 @@ use crate::error::{Result, try_reserve, try_vec};
 use crate::kmeans;
 use crate::matrix::{GROUP, Matrix, Pairs, put_rounded};
 use crate::rate::POINTS;
-use crate::skeleton::{Skeleton, dot};
+use crate::skeleton::Skeleton;
 use crate::stepped::{BlockStep, RowStep};
+use crate::sums::dot_on;
 use fearless_simd::Simd;
 
 /// Rows of a panel.
@@ -195,7 +196,7 @@ impl Passage<'_> {
         matrix.multiply(simd, &panel.groups[..groups], matrix.pairs(), &panel.scales, &[], &mut panel.y);
         for r in (0..count).filter(|&r| panel.wide[r]) {
             let (x, y) = (&panel.x[r * dim..][..dim], &mut panel.y[r * stride..][..rank]);
-            skeleton.project(x, 1.0 / panel.units[r], &mut scratch.deviation, y);
+            skeleton.project(simd, x, 1.0 / panel.units[r], &mut scratch.deviation, y);
         }
         if skeleton.n_centres() > 0 {
             self.predict(simd, panel, finite);
@@ -222,7 +223,7 @@ impl Passage<'_> {
             } else {
                 let products = &panel.products[r * matrix.stride()..][..skeleton.n_centres()];
                 let centre = farthest(products);
-                (centre, dot(y, skeleton.centre(centre)))
+                (centre, dot_on(simd, y, skeleton.centre(centre)))
             };
             let (code, unit) = (&mut panel.codes[r], panel.units[r]);
             code.centre = centre as u8;

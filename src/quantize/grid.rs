@@ -3,7 +3,7 @@
 use super::{Allocation, Quantizer};
 use crate::error::Result;
 use crate::pack::{BitPacker, unpack};
-use crate::skeleton::dot;
+use crate::sums::dot;
 use fearless_simd::Simd;
 
 /// What the components of a row are quantised with at a fixed rate.
@@ -73,6 +73,19 @@ impl Grid {
         match self {
             Self::Uniform(quantizer) => packer.push(symbols, quantizer.bits, out),
             Self::Allocated(allocation) => allocation.push(packer, symbols, out),
+        }
+    }
+
+    /// Reads the points of row `row` straight from packed symbols of four bits, if that is what they are and vectors are whole.
+    #[inline(always)]
+    pub fn read_nibbles<S: Simd>(&self, simd: S, stream: &[u8], row: usize, q: &mut [f32]) -> bool {
+        match self {
+            Self::Uniform(quantizer) if quantizer.bits == 4 && q.len().is_multiple_of(64) => {
+                let packed = &stream[row * q.len() / 2..][..q.len() / 2];
+                quantizer.dequantize_nibbles(simd, packed, q);
+                true
+            }
+            _ => false,
         }
     }
 

@@ -8,7 +8,7 @@ mod grid;
 mod tables;
 
 pub use allocation::Allocation;
-use fearless_simd::{Bytes, Simd, SimdBase, f32x16, u8x64, u16x32};
+use fearless_simd::{Bytes, Simd, SimdBase, SimdCombine, f32x16, u8x32, u8x64, u16x32};
 pub(crate) use grid::Grid;
 pub use tables::DISTORTION;
 use tables::POSITIVE_LEVELS;
@@ -113,25 +113,37 @@ impl Quantizer {
         }
     }
 
-    /// As [`Quantizer::dequantize`], of the symbols that fill whole vectors, whose number is returned: the four bytes of
-    /// sixteen levels are looked up one after the other.
+    /// As [`Quantizer::dequantize`], of the symbols that fill whole vectors, whose number is returned.
     #[inline(always)]
     fn by_planes<S: Simd>(&self, simd: S, symbols: &[u8], values: &mut [f32]) -> usize {
-        let plane = |byte: usize| u8x64::from_slice(simd, &self.planes[byte]);
-        let planes = [plane(0), plane(1), plane(2), plane(3)];
+        let planes = self.planes(simd);
         let (symbols, values) = (symbols.as_chunks::<64>().0, values.as_chunks_mut::<64>().0);
         for (symbols, values) in symbols.iter().zip(values) {
-            let symbols = u8x64::from_slice(simd, symbols);
-            let (a, b) =
-                (planes[0].swizzle_dyn_within_blocks(symbols), planes[1].swizzle_dyn_within_blocks(symbols));
-            let (c, d) =
-                (planes[2].swizzle_dyn_within_blocks(symbols), planes[3].swizzle_dyn_within_blocks(symbols));
-            let (low, high) = (a.interleave(b), c.interleave(d));
-            let (first, rest) = values.split_at_mut(32);
-            put_words(low.0.bitcast(), high.0.bitcast(), first);
-            put_words(low.1.bitcast(), high.1.bitcast(), rest);
+            put_levels(planes, u8x64::from_slice(simd, symbols), values);
         }
         64 * symbols.len()
+    }
+
+    /// The levels of packed symbols of four bits, as many as there are values: a multiple of 64.
+    #[inline(always)]
+    pub fn dequantize_nibbles<S: Simd>(&self, simd: S, packed: &[u8], values: &mut [f32]) {
+        let planes = self.planes(simd);
+        for (packed, values) in packed.as_chunks::<32>().0.iter().zip(values.as_chunks_mut::<64>().0) {
+            let pairs = u8x32::from_slice(simd, packed);
+            let (first, rest) = (pairs & 0x0F).interleave(pairs >> 4);
+            put_levels(planes, first.combine(rest), values);
+        }
+    }
+
+    #[inline(always)]
+    fn planes<S: Simd>(&self, simd: S) -> [u8x64<S>; 4] {
+        let [a, b, c, d] = &self.planes;
+        [
+            u8x64::from_slice(simd, a),
+            u8x64::from_slice(simd, b),
+            u8x64::from_slice(simd, c),
+            u8x64::from_slice(simd, d),
+        ]
     }
 
     /// `values[i]` = level of `symbols[i]`. A symbol of more than `bits` bits gives the last level.
@@ -142,6 +154,17 @@ impl Quantizer {
             *value = self.levels[usize::from(symbol)];
         }
     }
+}
+
+/// Stores the levels of 64 symbols: the four bytes of sixteen levels are looked up one after the other.
+#[inline(always)]
+fn put_levels<S: Simd>([a, b, c, d]: [u8x64<S>; 4], symbols: u8x64<S>, values: &mut [f32; 64]) {
+    let (a, b) = (a.swizzle_dyn_within_blocks(symbols), b.swizzle_dyn_within_blocks(symbols));
+    let (c, d) = (c.swizzle_dyn_within_blocks(symbols), d.swizzle_dyn_within_blocks(symbols));
+    let (low, high) = (a.interleave(b), c.interleave(d));
+    let (first, rest) = values.split_at_mut(32);
+    put_words(low.0.bitcast(), high.0.bitcast(), first);
+    put_words(low.1.bitcast(), high.1.bitcast(), rest);
 }
 
 /// Stores 32 values, given the lower and the upper halves of their bits.

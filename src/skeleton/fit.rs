@@ -1,6 +1,6 @@
 //! Fitting a skeleton to rows: of one block, or of a stream too long to hold.
 
-use super::{Roots, Skeleton, dot};
+use super::{Roots, Skeleton};
 use crate::error::{Count, Error, Result, try_reserve, try_vec};
 use crate::kmeans;
 use crate::params::{Params, Preset, RateControl};
@@ -8,7 +8,9 @@ use crate::pca::{Axes, Moments, axes_of_block};
 use crate::quantize::{Allocation, DISTORTION};
 use crate::rate::expected_bits;
 use crate::stepped::{RowStep, Stepper};
+use crate::sums::dot;
 use crate::trellis::Stage;
+use fearless_simd::{Level, dispatch};
 use half::f16;
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
@@ -227,9 +229,11 @@ fn code_rows<'a>(
     let (mut values, mut stages) = (try_vec(rank, 0, WHAT)?, try_vec(rank, Stage::default(), WHAT)?);
     let (mut bins, mut points) = (try_vec(rank, 0, WHAT)?, try_vec(rank, 0, WHAT)?);
     stepper.whiten(step, &mut whiten);
+    let level = Level::new();
     let (mut bits, mut squared, mut count, mut total) = (0.0, 0.0, 0.0_f64, 0.0_f64);
     for (z, &weight) in rows.chunks_exact(rank).zip(weights) {
-        let row = RowStep { gain: quantizer.gain(z, unit, &whiten, &mut scratch), step: 0 };
+        let gain = dispatch!(level, simd => quantizer.gain(simd, z, unit, &whiten, &mut scratch));
+        let row = RowStep { gain, step: 0 };
         // A row whose values are too large to be coded is stored raw: 32 bits a value at most, no error.
         if quantizer.quantize(z, unit, row, &mut values, &mut stages).is_some() {
             quantizer.codes(row, &mut bins);
@@ -267,9 +271,9 @@ fn coefficients(skeleton: &Skeleton, sample: &[f32], every: usize) -> Result<(Ve
     let mut coefficients = try_vec(rows.len() * rank, 0.0_f32, WHAT)?;
     let mut deviation = try_vec(dim, 0.0, WHAT)?;
     let peak = sample.iter().fold(skeleton.peak(), |peak, x| peak.max(x.abs()));
-    let shrink = 1.0 / crate::codec::unit_of(peak);
+    let (shrink, level) = (1.0 / crate::codec::unit_of(peak), Level::new());
     for (y, x) in coefficients.chunks_exact_mut(rank.max(1)).zip(rows) {
-        skeleton.project(x, shrink, &mut deviation, y);
+        dispatch!(level, simd => skeleton.project(simd, x, shrink, &mut deviation, y));
     }
     Ok((coefficients, shrink))
 }

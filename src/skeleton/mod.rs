@@ -16,6 +16,8 @@ pub(crate) use metric::{QueryMetric, Roots, analysis};
 pub use reach::Reach;
 
 use crate::error::{Result, try_reserve};
+use crate::sums::{dot, dot_on};
+use fearless_simd::Simd;
 
 /// What is fitted once and shared by rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -188,7 +190,14 @@ impl Skeleton {
 
     /// `y = T(x·shrink − μ·shrink)`; `deviation` is scratch for `dim` values. `shrink` is a power of two.
     #[inline(always)]
-    pub(crate) fn project(&self, x: &[f32], shrink: f32, deviation: &mut [f32], y: &mut [f32]) {
+    pub(crate) fn project<S: Simd>(
+        &self,
+        simd: S,
+        x: &[f32],
+        shrink: f32,
+        deviation: &mut [f32],
+        y: &mut [f32],
+    ) {
         if self.is_identity() {
             for (y, &x) in y.iter_mut().zip(x) {
                 *y = x * shrink;
@@ -199,7 +208,7 @@ impl Skeleton {
             *deviation = x * shrink - mean * shrink;
         }
         for (y, axis) in y.iter_mut().zip(self.transform().chunks_exact(self.dim)) {
-            *y = dot(axis, deviation);
+            *y = dot_on(simd, axis, deviation);
         }
     }
 
@@ -224,26 +233,4 @@ impl Skeleton {
             }
         }
     }
-}
-
-/// Inner product in a fixed order: sixteen partial sums, added pairwise.
-#[inline(always)]
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0_f32; 16];
-    let (a_chunks, a_rest) = a.as_chunks::<16>();
-    let (b_chunks, b_rest) = b.as_chunks::<16>();
-    for (a, b) in a_chunks.iter().zip(b_chunks) {
-        for i in 0..16 {
-            sums[i] += a[i] * b[i];
-        }
-    }
-    for (sum, (a, b)) in sums.iter_mut().zip(a_rest.iter().zip(b_rest)) {
-        *sum += a * b;
-    }
-    for half in [8, 4, 2, 1] {
-        for i in 0..half {
-            sums[i] += sums[i + half];
-        }
-    }
-    sums[0]
 }

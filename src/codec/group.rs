@@ -1,0 +1,112 @@
+//! Rows that need no skeleton, several at a time: stage by stage, so that while one row's sum makes its way through the
+//! processor, those of the others do too. What comes out is what [`Kernel::encode`] gives, row by row.
+
+use super::row::{Kernel, RowCode, RowError, unit_of};
+use crate::distortion::{Distortion, NormMode};
+use crate::error::{Result, try_vec};
+use crate::scale;
+use crate::sums::{dot_on, square_of_difference};
+use fearless_simd::Simd;
+
+/// Rows of a group.
+pub(super) const GROUP: usize = 8;
+
+/// Buffers for the rows of a group.
+#[derive(Debug)]
+pub(super) struct Group {
+    /// Rows as they were read, then what is to be quantised, `[GROUP, dim]`.
+    values: Vec<f32>,
+    /// Reconstruction points, `[GROUP, dim]`.
+    points: Vec<f32>,
+    /// `[GROUP, dim]`
+    symbols: Vec<u8>,
+}
+
+impl Group {
+    pub fn new(dim: usize) -> Result<Self> {
+        const WHAT: &str = "the workspace";
+        Ok(Self {
+            values: try_vec(GROUP * dim, 0.0, WHAT)?,
+            points: try_vec(GROUP * dim, 0.0, WHAT)?,
+            symbols: try_vec(GROUP * dim, 0, WHAT)?,
+        })
+    }
+
+    /// Bytes of the buffers.
+    pub fn bytes(dim: usize) -> usize {
+        GROUP * dim * (2 * size_of::<f32>() + 1)
+    }
+
+    pub fn has_room(&self, dim: usize) -> bool {
+        self.symbols.len() >= GROUP * dim
+    }
+
+    /// Row `r`, of `dim` values.
+    #[inline(always)]
+    pub fn row(&mut self, r: usize, dim: usize) -> &mut [f32] {
+        &mut self.values[r * dim..][..dim]
+    }
+
+    /// Symbols of row `r`.
+    #[inline(always)]
+    pub fn symbols(&mut self, r: usize, dim: usize) -> &mut [u8] {
+        &mut self.symbols[r * dim..][..dim]
+    }
+}
+
+/// Whether rows of a distortion may be encoded in groups: nothing is searched for, and there is no skeleton.
+#[inline(always)]
+pub(super) fn applies<R: Distortion>(kernel: &Kernel<'_>) -> bool {
+    kernel.skeleton.is_identity() && !kernel.grid.is_allocated() && R::NORM_MODE != NormMode::Search
+}
+
+/// Encodes the rows of `group` that have a peak; the others are left out. The peaks of all must be such that they are worked on in units of
+/// 1, see [`is_usual`].
+#[inline(always)]
+pub(super) fn encode<S: Simd, R: Distortion>(
+    kernel: &Kernel<'_>,
+    simd: S,
+    group: &mut Group,
+    chosen: &[bool],
+    codes: &mut [(RowCode, RowError); GROUP],
+) {
+    let dim = kernel.skeleton.dim();
+    let Group { values, points, symbols } = group;
+    let (mut zz, mut zq, mut qq) = ([0.0_f32; GROUP], [0.0_f32; GROUP], [0.0_f32; GROUP]);
+    let chosen = || (0..GROUP.min(chosen.len())).filter(|&r| chosen[r]);
+    for r in chosen() {
+        kernel.rotation.forward(simd, &mut values[r * dim..][..dim]);
+    }
+    for r in chosen() {
+        let z = &values[r * dim..][..dim];
+        zz[r] = dot_on(simd, z, z);
+    }
+    for r in chosen() {
+        let rms = (zz[r] / dim as f32).sqrt();
+        let symbols = &mut symbols[r * dim..][..dim];
+        codes[r].0.scale = kernel.quantize(&values[r * dim..][..dim], rms, 1.0, &mut [], symbols);
+    }
+    for r in chosen() {
+        kernel.grid.dequantize(simd, &symbols[r * dim..][..dim], &mut points[r * dim..][..dim]);
+    }
+    for r in chosen() {
+        let (z, q) = (&values[r * dim..][..dim], &points[r * dim..][..dim]);
+        (zq[r], qq[r]) = (dot_on(simd, z, q), dot_on(simd, q, q));
+    }
+    for r in chosen() {
+        let (z, q) = (&values[r * dim..][..dim], &points[r * dim..][..dim]);
+        let (code, error) = &mut codes[r];
+        if code.scale > 0 {
+            code.scale = scale::encode(R::scale(zz[r], zq[r], qq[r]));
+        }
+        // The rotation changes no length, so the error is the same on either side of it.
+        let off = square_of_difference(simd, z, scale::decode(code.scale).unwrap_or(0.0), q);
+        *error = RowError { energy: f64::from(zz[r]), squared: f64::from(off), absolute: 0.0 };
+    }
+}
+
+/// Whether a row with this peak is worked on in units of 1.
+#[inline(always)]
+pub(super) fn is_usual(peak: f32) -> bool {
+    unit_of(peak) == 1.0
+}
