@@ -143,6 +143,7 @@ pub fn full() -> Result<Vec<OsString>> {
         options.extend(STEPS);
         options.push("--bits");
         options.extend(BITS);
+        options.extend(["--efforts", "0", "1"]);
         let judged = engine.judge(&file, model.name, Some(&profile), &options)?;
         // The engine without a codec, and noise in all tensors.
         let mut options = vec!["--per-domain", "1", "--turbo", "4", "--baselines", "--noise"];
