@@ -83,11 +83,10 @@ impl Codec {
         let mut tally = Tally::default();
         let pass = Pass { codec: self, kernel, rows };
         let room = Room { row, scratch, bytes, turn };
-        match group {
-            Some(group) if group::applies::<R>(&pass.kernel) => {
-                dispatch!(self.tier.level(), simd => pass.run_groups::<_, R>(simd, room, group, &mut writer, &mut tally))?;
-            }
-            _ => dispatch!(self.tier.level(), simd => pass.run::<_, R>(simd, room, &mut writer, &mut tally))?,
+        if group::applies::<R>(&pass.kernel) {
+            dispatch!(self.tier.level(), simd => pass.run_groups::<_, R>(simd, room, group, &mut writer, &mut tally))?;
+        } else {
+            dispatch!(self.tier.level(), simd => pass.run::<_, R>(simd, room, &mut writer, &mut tally))?;
         }
         header.n_protected = tally.protected as u32;
         header.payload_crc = writer.finish();

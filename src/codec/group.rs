@@ -37,10 +37,6 @@ impl Group {
         GROUP * dim * (2 * size_of::<f32>() + 1)
     }
 
-    pub fn has_room(&self, dim: usize) -> bool {
-        self.symbols.len() >= GROUP * dim
-    }
-
     /// Row `r`, of `dim` values.
     #[inline(always)]
     pub fn row(&mut self, r: usize, dim: usize) -> &mut [f32] {

@@ -236,11 +236,6 @@ impl Codec {
         }
     }
 
-    /// Whether rows are coded without a skeleton.
-    fn is_plain(&self) -> bool {
-        self.skeleton.as_deref().is_some_and(Skeleton::is_identity)
-    }
-
     /// Largest rank and largest number of centres of a block of `n` rows.
     fn largest_skeleton(&self, n: usize) -> (usize, usize) {
         match self.skeleton.as_deref() {

@@ -23,8 +23,8 @@ pub struct Workspace {
     pub(super) turn: Turn,
     /// Bytes of a packed or raw row.
     pub(super) bytes: Vec<u8>,
-    /// For codecs without a skeleton.
-    pub(super) group: Option<Group>,
+    /// Rows that are encoded together.
+    pub(super) group: Group,
     /// For codecs whose blocks bring their own skeleton.
     pub(super) own: Option<Own>,
     /// For codecs at a fixed step.
@@ -94,7 +94,7 @@ impl Workspace {
             row: try_vec(dim, 0.0, WHAT)?,
             scratch: Scratch::new(dim)?,
             turn: Turn::new(codec.angles.pairs())?,
-            group: if codec.is_plain() { Some(Group::new(dim)?) } else { None },
+            group: Group::new(dim)?,
             bytes: try_vec(row_bytes(codec), 0, WHAT)?,
             own,
         })
@@ -104,9 +104,11 @@ impl Workspace {
     pub fn size(codec: &Codec, max_rows: usize) -> Result<usize> {
         let overflow = Error::OutOfRange { what: "the workspace" };
         let dim = codec.layout.dim();
-        let group = if codec.is_plain() { Group::bytes(dim) } else { 0 };
-        let fixed =
-            4 * dim + Scratch::bytes(dim) + Turn::bytes(codec.angles.pairs()) + group + row_bytes(codec);
+        let fixed = 4 * dim
+            + Scratch::bytes(dim)
+            + Turn::bytes(codec.angles.pairs())
+            + Group::bytes(dim)
+            + row_bytes(codec);
         if let Some((stepper, transform)) = &codec.stepped {
             let runs = RunRoom::bytes(transform, dim, codec.rows_per_run(), max_rows, stepper.has_trellis());
             return runs.and_then(|runs| runs.checked_add(fixed)).ok_or(overflow);
@@ -138,9 +140,6 @@ impl Workspace {
             || !self.turn.has_room(codec.angles.pairs())
         {
             return Err(Error::OtherWorkspace { what: "rows of this dimension" });
-        }
-        if codec.is_plain() && !self.group.as_ref().is_some_and(|group| group.has_room(dim)) {
-            return Err(Error::OtherWorkspace { what: "rows without a skeleton" });
         }
         let roomy = |own: &Own| own.skeleton.has_room(dim, rank, centres) && own.rotation.has_room(rank);
         if codec.skeleton.is_none() && !self.own.as_ref().is_some_and(roomy) {
