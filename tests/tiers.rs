@@ -38,6 +38,14 @@ fn check(settings: &Settings, objective: Objective, layout: &Layout, rows: &[f32
 }
 
 #[test]
+fn the_best_tier_is_one_of_the_architecture() {
+    const NEON: u32 = 4;
+    let best = Tier::select(0).unwrap().code();
+    assert_eq!(best == NEON, cfg!(target_arch = "aarch64"), "{best}");
+    assert!(best == SCALAR || others().any(|tier| tier.code() == best));
+}
+
+#[test]
 fn turbo_is_the_same_on_all_tiers() {
     for d in [1, 2, 3, 7, 16, 33, 64, 100, 128, 257, 576] {
         let layout = Layout::plain(d).unwrap();

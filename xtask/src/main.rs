@@ -3,11 +3,15 @@
 //! Each command is one file. Commands show the output of the programs they run as it is, stop at the first
 //! failure, and install with the system's package manager what they need and the machine lacks.
 
+mod aarch64;
 mod bench;
 mod coverage;
 mod demo;
+mod dist;
 mod engine;
+mod fuzz;
 mod header;
+mod licences;
 mod quality;
 mod shell;
 mod test;
@@ -53,6 +57,10 @@ enum Command {
     },
     /// Speed of every preset against what engines use today, instruction counts, sessions of llama.cpp
     Bench(bench::Options),
+    /// Run the fuzz targets
+    Fuzz(fuzz::Options),
+    /// Pack a release below target/dist, then build and run programs against what was packed
+    Dist,
 }
 
 fn main() -> ExitCode {
@@ -64,6 +72,8 @@ fn main() -> ExitCode {
         Command::Coverage => coverage::run(),
         Command::Quality { options } => quality::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Fuzz(options) => fuzz::fuzz(&options),
+        Command::Dist => dist::pack(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::engine;
 use crate::shell::{self, cargo, command};
 use crate::tools;
 use crate::workspace::Workspace;
+use crate::{aarch64, dist, engine, fuzz};
 
 const FIXTURE: &str = "tests/data/smollm2-135m-test.safetensors";
 
@@ -47,7 +47,10 @@ fn checks(steps: &mut Steps) -> Result<()> {
     numpy.arg("--library").arg(prefix.join("lib").join(library));
     numpy.arg("--fixture").arg(workspace.root.join(FIXTURE));
     steps.command("numpy", numpy)?;
-    steps.step("engine", engine::short)
+    steps.step("engine", engine::short)?;
+    steps.step("dist", dist::pack)?;
+    steps.step("aarch64", aarch64::check)?;
+    steps.step("fuzz", || fuzz::fuzz(&fuzz::Options { seconds: 10, target: Vec::new(), address: false }))
 }
 
 /// What ran so far, and for how long.

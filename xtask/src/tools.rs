@@ -71,6 +71,12 @@ pub const TEST: &[Tool<'static>] = &[
         debian: "binutils",
         brew: "",
     },
+    Tool {
+        name: "libabigail",
+        probe: Probe::Runs(&["abidw", "--version"]),
+        debian: "abigail-tools",
+        brew: "",
+    },
     Tool { name: "numpy", probe: Probe::Numpy, debian: "python3-numpy", brew: "numpy" },
 ];
 

@@ -1,6 +1,7 @@
 //! What the installed package promises, one promise a file. All of them are one program, so that the package is
 //! built and installed once.
 
+mod abi;
 mod adapter;
 mod block_dump;
 mod consumers;

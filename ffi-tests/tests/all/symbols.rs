@@ -5,7 +5,7 @@ use ffi_tests::{command, run};
 use crate::PACKAGE;
 
 /// The functions that the header declares: names with the prefix before a parenthesis, outside of comments.
-fn declared() -> Vec<String> {
+pub fn declared() -> Vec<String> {
     let header = PACKAGE.header("kakeyaturbo.h");
     let mut code = String::new();
     for part in header.split("/*") {

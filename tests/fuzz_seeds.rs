@@ -1,0 +1,51 @@
+//! What the fuzz targets require, of every seed that is stored with them.
+
+use std::fs;
+use std::path::Path;
+
+#[path = "../fuzz/src/targets.rs"]
+mod targets;
+#[path = "../fuzz/src/victim.rs"]
+mod victim;
+
+/// Runs a target on its seeds.
+fn run(name: &str, target: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(name);
+    let mut paths: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    assert!(paths.len() >= 10, "{} has {} seeds", folder.display(), paths.len());
+    for path in paths {
+        println!("{}", path.display());
+        target(&fs::read(&path).unwrap());
+    }
+}
+
+#[test]
+fn decode() {
+    run("decode", targets::decode);
+}
+
+#[test]
+fn header() {
+    run("header", targets::header);
+}
+
+#[test]
+fn skeleton() {
+    run("skeleton", targets::skeleton);
+}
+
+#[test]
+fn profile() {
+    run("profile", targets::profile);
+}
+
+#[test]
+fn round_trip() {
+    run("round_trip", targets::round_trip);
+}
+
+#[test]
+fn differential() {
+    run("differential", targets::differential);
+}

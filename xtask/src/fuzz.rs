@@ -1,0 +1,102 @@
+//! `cargo xtask fuzz`: every fuzz target for a while, from the stored seeds and what earlier runs found.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::shell::{cargo, command, run, succeeds};
+use crate::tools;
+use crate::workspace::Workspace;
+
+/// All targets: they are the files of `fuzz/fuzz_targets`.
+const TARGETS: [&str; 7] =
+    ["decode", "header", "skeleton", "profile", "session", "round_trip", "differential"];
+
+/// What to fuzz, and for how long.
+#[derive(Args)]
+pub struct Options {
+    /// Seconds for each target
+    #[arg(long, default_value_t = 60)]
+    pub seconds: u32,
+    /// Only these targets
+    #[arg(long, value_parser = TARGETS)]
+    pub target: Vec<String>,
+    /// With the address sanitizer: slower, and it takes a nightly compiler
+    #[arg(long)]
+    pub address: bool,
+}
+
+/// Installs cargo-fuzz below `target/` where it is missing, builds the targets and runs one after the other; each prints
+/// how many inputs it ran.
+///
+/// # Errors
+/// When a tool is missing and cannot be installed, or an input is found for which a target fails; it is kept in
+/// `fuzz/artifacts`.
+pub fn fuzz(options: &Options) -> Result<()> {
+    tools::ensure(&tools::TEST.iter().collect::<Vec<_>>())?;
+    let workspace = Workspace::load()?;
+    let fuzz = CargoFuzz { program: cargo_fuzz(&workspace.target)?, workspace: &workspace, options };
+    run(&mut fuzz.command("build"))?;
+    for target in TARGETS {
+        if options.target.is_empty() || options.target.iter().any(|chosen| chosen == target) {
+            fuzz.run(target).with_context(|| format!("the fuzz target {target}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// cargo-fuzz from the path, or below `target/`.
+fn cargo_fuzz(target: &Path) -> Result<PathBuf> {
+    let root = target.join("tools");
+    let own = root.join("bin/cargo-fuzz");
+    for program in [PathBuf::from("cargo-fuzz"), own.clone()] {
+        if succeeds(&mut command(&program, ["fuzz", "--version"])) {
+            return Ok(program);
+        }
+    }
+    run(cargo(["install", "--locked", "cargo-fuzz", "--root"]).arg(&root))?;
+    Ok(own)
+}
+
+struct CargoFuzz<'a> {
+    program: PathBuf,
+    workspace: &'a Workspace,
+    options: &'a Options,
+}
+
+impl CargoFuzz<'_> {
+    fn command(&self, verb: &str) -> Command {
+        let mut line = command(&self.program, ["fuzz", verb, "--fuzz-dir"]);
+        line.arg(self.workspace.root.join("fuzz"))
+            .arg("--target-dir")
+            .arg(self.workspace.target.join("fuzz"));
+        if self.options.address {
+            // cargo-fuzz runs the cargo of its environment.
+            line.args(["--sanitizer", "address"]).env("RUSTUP_TOOLCHAIN", "nightly");
+        } else {
+            line.args(["--sanitizer", "none"]);
+        }
+        line
+    }
+
+    fn run(&self, target: &str) -> Result<()> {
+        let folder = self.workspace.root.join("fuzz");
+        let corpus = folder.join("corpus").join(target);
+        fs::create_dir_all(&corpus)?;
+        let mut line = self.command("run");
+        line.arg(target).arg(&corpus).arg(folder.join("seeds").join(target)).arg("--");
+        line.arg(format!("-max_total_time={}", self.options.seconds));
+        // Memory and time that no honest input of this size needs.
+        line.args([
+            "-max_len=4096",
+            "-rss_limit_mb=2048",
+            "-malloc_limit_mb=64",
+            "-timeout=5",
+            "-print_final_stats=1",
+        ]);
+        run(&mut line)
+    }
+}
