@@ -1,7 +1,7 @@
 //! What the fuzz targets do with their input. All of it goes through the C API, with options taken from the input; a
 //! property that does not hold is a panic. `tests/fuzz_seeds.rs` runs the same on the stored seeds.
 
-use super::victim::{DIM, ROWS, Victim, params, spoilt};
+use super::victim::{DIM, ROWS, spoilt, victims};
 use kakeyaturbo::ffi::*;
 use kakeyaturbo::reference::Reference;
 use kakeyaturbo::{InnerProduct, MSE, NormMode, Params, Preset, Settings, decode_block, encode_block};
@@ -90,7 +90,7 @@ pub fn round_trip(data: &[u8]) {
     if rows.is_empty() {
         return;
     }
-    let mut victim = Victim::new(&params(option), DIM).expect("a codec");
+    let victim = &victims()[usize::from(option % 8)];
     match victim.encode(&rows) {
         Ok(block) => {
             // SAFETY: a live codec and a slice.
@@ -137,6 +137,12 @@ pub fn differential(data: &[u8]) {
         let energy: f64 = x.iter().map(|&x| f64::from(x).powi(2)).sum();
         let of_kernel: f64 = x.iter().zip(back).map(|(&x, &y)| f64::from(x - y).powi(2)).sum();
         let of_plain: f64 = x.iter().zip(&plain).map(|(&x, &y)| (f64::from(x) - y).powi(2)).sum();
+        // A scale midway between two that can be stored is rounded either way in binary32, and the grids differ.
+        let rms = (energy / DIM as f64).sqrt();
+        let beyond = (rms / (rms.log2().floor() - 8.0).exp2()).fract();
+        if (beyond - 0.5).abs() < 1e-3 {
+            continue;
+        }
         let slack = 0.05 * of_plain + 1e-6 * energy;
         assert!((of_kernel - of_plain).abs() <= slack, "error {of_kernel}, plainly {of_plain}");
     }

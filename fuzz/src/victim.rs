@@ -41,7 +41,7 @@ fn view(rows: &[f32]) -> kakeya_view {
 }
 
 impl Victim {
-    pub fn new(params: &kakeya_params, dim: usize) -> Option<Self> {
+    fn new(params: &kakeya_params, dim: usize) -> Option<Self> {
         let segment = kakeya_segment { dim, ..defaults(kakeya_segment_init) };
         let layout = kakeya_layout { n_segments: 1, segments: &segment, ..defaults(kakeya_layout_init) };
         let (mut codec, mut workspace, mut skeleton) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
@@ -69,7 +69,7 @@ impl Victim {
         Some(victim)
     }
 
-    pub fn encode(&mut self, rows: &[f32]) -> Result<Vec<u8>, kakeya_status> {
+    pub fn encode(&self, rows: &[f32]) -> Result<Vec<u8>, kakeya_status> {
         let (mut bound, mut written, n_rows) = (0, 0, rows.len() / DIM);
         let views = [view(rows)];
         let input = kakeya_rows { n_rows, views: views.as_ptr(), ..defaults(kakeya_rows_init) };
@@ -118,7 +118,7 @@ impl Drop for Victim {
 }
 
 /// The parameters that a byte stands for: every preset and rate control, without a checksum of the body.
-pub fn params(option: u8) -> kakeya_params {
+fn params(option: u8) -> kakeya_params {
     let plain = kakeya_params { kmeans_k: 2, checksum: 0, ..defaults(kakeya_params_init) };
     let rdo = kakeya_params {
         preset: KAKEYA_PRESET_RDO,
@@ -149,7 +149,8 @@ pub fn params(option: u8) -> kakeya_params {
     }
 }
 
-fn victims() -> &'static [Victim] {
+/// One for every option.
+pub fn victims() -> &'static [Victim] {
     static VICTIMS: OnceLock<Vec<Victim>> = OnceLock::new();
     VICTIMS.get_or_init(|| (0..8).map(|option| Victim::new(&params(option), DIM).expect("a codec")).collect())
 }

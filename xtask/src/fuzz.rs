@@ -1,13 +1,13 @@
 //! `cargo xtask fuzz`: every fuzz target for a while, from the stored seeds and what earlier runs found.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::shell::{cargo, command, run, succeeds};
+use crate::shell::{command, run};
 use crate::tools;
 use crate::workspace::Workspace;
 
@@ -38,7 +38,8 @@ pub struct Options {
 pub fn fuzz(options: &Options) -> Result<()> {
     tools::ensure(&tools::TEST.iter().collect::<Vec<_>>())?;
     let workspace = Workspace::load()?;
-    let fuzz = CargoFuzz { program: cargo_fuzz(&workspace.target)?, workspace: &workspace, options };
+    let fuzz =
+        CargoFuzz { program: tools::subcommand("fuzz", &workspace.target)?, workspace: &workspace, options };
     run(&mut fuzz.command("build"))?;
     for target in TARGETS {
         if options.target.is_empty() || options.target.iter().any(|chosen| chosen == target) {
@@ -46,19 +47,6 @@ pub fn fuzz(options: &Options) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// cargo-fuzz from the path, or below `target/`.
-fn cargo_fuzz(target: &Path) -> Result<PathBuf> {
-    let root = target.join("tools");
-    let own = root.join("bin/cargo-fuzz");
-    for program in [PathBuf::from("cargo-fuzz"), own.clone()] {
-        if succeeds(&mut command(&program, ["fuzz", "--version"])) {
-            return Ok(program);
-        }
-    }
-    run(cargo(["install", "--locked", "cargo-fuzz", "--root"]).arg(&root))?;
-    Ok(own)
 }
 
 struct CargoFuzz<'a> {

@@ -49,6 +49,10 @@ fn checks(steps: &mut Steps) -> Result<()> {
     steps.command("numpy", numpy)?;
     steps.step("engine", engine::short)?;
     steps.step("dist", dist::pack)?;
+    let mut deny = command(tools::subcommand("deny", &workspace.target)?, ["deny", "check"]);
+    // Advisories are in a repository of their own, which not every machine may reach: `cargo deny check` asks for them.
+    deny.args(["bans", "licenses", "sources"]).current_dir(&workspace.root);
+    steps.command("cargo deny", deny)?;
     steps.step("aarch64", aarch64::check)?;
     steps.step("fuzz", || fuzz::fuzz(&fuzz::Options { seconds: 10, target: Vec::new(), address: false }))
 }

@@ -1,11 +1,12 @@
 //! The programs and libraries that a command needs: a probe for each, and the package that has it.
 
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::shell::{command, read, run, succeeds};
+use crate::shell::{cargo, command, read, run, succeeds};
 
 /// How to tell whether something is there.
 pub enum Probe<'a> {
@@ -128,6 +129,24 @@ pub fn ensure_rust_components() -> Result<()> {
     }
     run(&mut command("rustup", ["component", "add", "rustfmt", "clippy"]))
         .context("rustfmt or clippy is missing: install both for this toolchain")
+}
+
+/// The program of cargo's subcommand `name`: from the path, or installed from its registry into `target/tools`, where
+/// no other project meets it.
+///
+/// # Errors
+/// When it is missing and cargo cannot install it.
+pub fn subcommand(name: &str, target: &Path) -> Result<PathBuf> {
+    let (package, root) = (format!("cargo-{name}"), target.join("tools"));
+    let own = root.join("bin").join(&package);
+    for program in [PathBuf::from(&package), own.clone()] {
+        if succeeds(&mut command(&program, [name, "--version"])) {
+            return Ok(program);
+        }
+    }
+    // It is used a few times: compile it fast rather than well.
+    run(cargo(["install", "--locked", "--debug", &package, "--root"]).arg(&root))?;
+    Ok(own)
 }
 
 /// The Python interpreter that has numpy: the first in the path, or the system's own.
