@@ -133,17 +133,15 @@ pub fn differential(data: &[u8]) {
     let reference = Reference { skeleton: &skeleton, seed: 11, bits };
     let mode = if unbiased { NormMode::Unbiased } else { NormMode::LeastSquares };
     for (x, back) in rows.chunks(DIM).zip(back.chunks(DIM)) {
-        let plain = reference.decode(&reference.encode(x, mode));
         let energy: f64 = x.iter().map(|&x| f64::from(x).powi(2)).sum();
         let of_kernel: f64 = x.iter().zip(back).map(|(&x, &y)| f64::from(x - y).powi(2)).sum();
-        let of_plain: f64 = x.iter().zip(&plain).map(|(&x, &y)| (f64::from(x) - y).powi(2)).sum();
-        // A scale midway between two that can be stored is rounded either way in binary32, and the grids differ.
-        let rms = (energy / DIM as f64).sqrt();
-        let beyond = (rms / (rms.log2().floor() - 8.0).exp2()).fract();
-        if (beyond - 0.5).abs() < 1e-3 {
-            continue;
-        }
-        let slack = 0.05 * of_plain + 1e-6 * energy;
-        assert!((of_kernel - of_plain).abs() <= slack, "error {of_kernel}, plainly {of_plain}");
+        // What lies midway between two scales or levels is rounded either way in binary32; a nudge tips it over.
+        let agrees = [0.0, 1e-5, -1e-5].into_iter().any(|nudge| {
+            let nudged: Vec<f32> = x.iter().map(|x| x * (1.0 + nudge)).collect();
+            let plain = reference.decode(&reference.encode(&nudged, mode));
+            let of_plain: f64 = x.iter().zip(&plain).map(|(&x, &y)| (f64::from(x) - y).powi(2)).sum();
+            (of_kernel - of_plain).abs() <= 0.05 * of_plain + 1e-6 * energy
+        });
+        assert!(agrees, "error {of_kernel} of {x:?}");
     }
 }
