@@ -20,7 +20,7 @@ impl BitPacker {
                 1 => pack_eights::<1>(symbols, out),
                 2 => pack_eights::<2>(symbols, out),
                 3 => pack_eights::<3>(symbols, out),
-                4 => pack_eights::<4>(symbols, out),
+                4 => pack_pairs(symbols, out),
                 5 => pack_eights::<5>(symbols, out),
                 6 => pack_eights::<6>(symbols, out),
                 7 => pack_eights::<7>(symbols, out),
@@ -94,6 +94,15 @@ fn pack_eights<const WIDTH: usize>(symbols: &[u8], out: &mut [u8]) {
             word |= u64::from(symbol) << (i * WIDTH);
         }
         group.copy_from_slice(&word.to_le_bytes()[..WIDTH]);
+    }
+}
+
+/// As `pack_eights::<4>`.
+#[inline(always)]
+fn pack_pairs(symbols: &[u8], out: &mut [u8]) {
+    for (pair, byte) in symbols.as_chunks::<2>().0.iter().zip(out) {
+        let pair = u16::from_le_bytes(*pair);
+        *byte = (pair | (pair >> 4)) as u8;
     }
 }
 

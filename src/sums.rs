@@ -47,7 +47,7 @@ pub fn square_of_difference<S: Simd>(simd: S, a: &[f32], s: f32, b: &[f32]) -> f
 
 /// The sum of the partial ones.
 #[inline(always)]
-fn pairwise_on<S: Simd>(sums: f32x16<S>) -> f32 {
+pub(crate) fn pairwise_on<S: Simd>(sums: f32x16<S>) -> f32 {
     let (low, high) = sums.split();
     let (low, high) = (low + high).split();
     let mut four = [0.0; 4];

@@ -84,8 +84,15 @@ impl Rotation {
             z.iter_mut().zip(second).for_each(|(z, factor)| *z *= factor);
         }
         match self.window {
-            64 => in_registers_to::<S, 4>(simd, z, (first, scale), x),
-            128 => in_registers_to::<S, 8>(simd, z, (first, scale), x),
+            64 => in_registers_to::<S, 4>(simd, sorted(simd, z.as_chunks().0), (first, scale), x),
+            128 => in_registers_to::<S, 8>(simd, sorted(simd, z.as_chunks().0), (first, scale), x),
+            256.. => {
+                let z = &mut z[..self.window];
+                for chunk in z.as_chunks_mut::<CHUNK>().0 {
+                    in_registers::<S, 8>(sorted(simd, chunk.as_chunks().0), chunk);
+                }
+                beyond_to(simd, z, (first, scale), x);
+            }
             _ => {
                 walsh_hadamard(simd, &mut z[..self.window]);
                 for ((x, z), factor) in x.iter_mut().zip(&*z).zip(first) {
@@ -97,12 +104,61 @@ impl Rotation {
             *x = z * scale;
         }
     }
+
+    /// Whether [`Rotation::inverse_of`] is for rotations like this one.
+    #[inline(always)]
+    pub fn is_chunked(&self) -> bool {
+        self.window == self.len && self.len >= CHUNK
+    }
+
+    /// As [`Rotation::inverse`], of values that come straight from where they are read. `z` is scratch.
+    #[inline(always)]
+    pub(crate) fn inverse_of<S: Simd, V: Source>(
+        &self,
+        simd: S,
+        values: V,
+        scale: f32,
+        z: &mut [f32],
+        x: &mut [f32],
+    ) {
+        if self.window == CHUNK {
+            return in_registers_to::<S, 8>(simd, values.sorted(simd, 0), (&self.factors, scale), x);
+        }
+        let z = &mut z[..self.window];
+        for (i, chunk) in z.as_chunks_mut::<CHUNK>().0.iter_mut().enumerate() {
+            in_registers::<S, 8>(values.sorted(simd, i), chunk);
+        }
+        beyond_to(simd, z, (&self.factors, scale), x);
+    }
+}
+
+/// What is transformed in registers.
+const CHUNK: usize = 128;
+
+/// Where the values of a transform are read from.
+pub(crate) trait Source {
+    /// The values of a chunk, each two vectors' worth with those of even index first.
+    fn sorted<S: Simd>(&self, simd: S, chunk: usize) -> [f32x16<S>; 8];
 }
 
 #[inline(always)]
 fn mix<S: Simd>(simd: S, x: &mut [f32], factors: &[f32]) {
-    x.iter_mut().zip(factors).for_each(|(x, factor)| *x *= factor);
-    walsh_hadamard(simd, x);
+    if x.len() < CHUNK {
+        x.iter_mut().zip(factors).for_each(|(x, factor)| *x *= factor);
+        return walsh_hadamard(simd, x);
+    }
+    for (chunk, factors) in x.as_chunks_mut::<CHUNK>().0.iter_mut().zip(factors.as_chunks::<CHUNK>().0) {
+        let mut all = [f32x16::splat(simd, 0.0); 8];
+        for i in 0..4 {
+            let a = f32x16::from_slice(simd, &chunk[32 * i..][..16]);
+            let b = f32x16::from_slice(simd, &chunk[32 * i + 16..][..16]);
+            let a = a * f32x16::from_slice(simd, &factors[32 * i..][..16]);
+            let b = b * f32x16::from_slice(simd, &factors[32 * i + 16..][..16]);
+            (all[2 * i], all[2 * i + 1]) = a.deinterleave(b);
+        }
+        in_registers::<S, 8>(all, chunk);
+    }
+    beyond(x);
 }
 
 /// The unnormalised transform in natural order; the length is a power of two, or 0.
@@ -116,16 +172,22 @@ fn walsh_hadamard<S: Simd>(simd: S, x: &mut [f32]) {
         _ => {}
     }
     // Where it is shorter than a chunk, there is none.
-    let (chunks, rest) = x.as_chunks_mut::<128>();
+    let (chunks, rest) = x.as_chunks_mut::<CHUNK>();
     for chunk in chunks {
-        in_registers::<S, 8>(simd, chunk);
+        in_registers::<S, 8>(sorted(simd, chunk.as_chunks().0), chunk);
     }
     match rest.len() {
-        64 => in_registers::<S, 4>(simd, rest),
-        32 => in_registers::<S, 2>(simd, rest),
+        64 => in_registers::<S, 4>(sorted(simd, rest.as_chunks().0), rest),
+        32 => in_registers::<S, 2>(sorted(simd, rest.as_chunks().0), rest),
         _ => {}
     }
-    let mut half = 128;
+    beyond(x);
+}
+
+/// The stages that are left when chunks are transformed.
+#[inline(always)]
+fn beyond(x: &mut [f32]) {
+    let mut half = CHUNK;
     if half < x.len() && !(x.len() / half).ilog2().is_multiple_of(2) {
         stage(x, half);
         half *= 2;
@@ -136,43 +198,92 @@ fn walsh_hadamard<S: Simd>(simd: S, x: &mut [f32]) {
     }
 }
 
+/// As [`beyond`], of at least two chunks; the last stages write what they find, times the factors and the scale, to `x`.
 #[inline(always)]
-fn in_registers<S: Simd, const N: usize>(simd: S, x: &mut [f32]) {
+fn beyond_to<S: Simd>(simd: S, z: &mut [f32], (factors, scale): (&[f32], f32), x: &mut [f32]) {
+    let len = z.len();
+    if len == 2 * CHUNK {
+        for i in (0..CHUNK).step_by(16) {
+            let [a, b] = at(simd, z, [i, i + CHUNK]);
+            put(simd, a + b, (factors, scale), x, i);
+            put(simd, a - b, (factors, scale), x, i + CHUNK);
+        }
+        return;
+    }
+    let quarter = len / 4;
+    for part in z.chunks_exact_mut(quarter) {
+        beyond(part);
+    }
+    for i in (0..quarter).step_by(16) {
+        let [a, b, c, d] = at(simd, z, [i, i + quarter, i + 2 * quarter, i + 3 * quarter]);
+        let ((ab, a_b), (cd, c_d)) = ((a + b, a - b), (c + d, c - d));
+        put(simd, ab + cd, (factors, scale), x, i);
+        put(simd, a_b + c_d, (factors, scale), x, i + quarter);
+        put(simd, ab - cd, (factors, scale), x, i + 2 * quarter);
+        put(simd, a_b - c_d, (factors, scale), x, i + 3 * quarter);
+    }
+}
+
+/// Writes a vector, times its factors and the scale.
+#[inline(always)]
+fn put<S: Simd>(simd: S, z: f32x16<S>, (factors, scale): (&[f32], f32), x: &mut [f32], at: usize) {
+    let factor = f32x16::from_slice(simd, &factors[at..][..16]);
+    (z * factor * scale).store_slice(&mut x[at..][..16]);
+}
+
+#[inline(always)]
+fn at<S: Simd, const N: usize>(simd: S, z: &[f32], starts: [usize; N]) -> [f32x16<S>; N] {
+    let mut all = [f32x16::splat(simd, 0.0); N];
+    for i in 0..N {
+        all[i] = f32x16::from_slice(simd, &z[starts[i]..][..16]);
+    }
+    all
+}
+
+/// Loads as much as fills `N` vectors, each two vectors' worth with values of even index first.
+#[inline(always)]
+fn sorted<S: Simd, const N: usize>(simd: S, x: &[[f32; 16]]) -> [f32x16<S>; N] {
+    let x = &x[..N];
+    // Plain loops: what a closure computes is not compiled for the tier.
+    let mut all = [f32x16::splat(simd, 0.0); N];
+    for i in 0..N / 2 {
+        let (a, b) = (f32x16::from_slice(simd, &x[2 * i]), f32x16::from_slice(simd, &x[2 * i + 1]));
+        (all[2 * i], all[2 * i + 1]) = a.deinterleave(b);
+    }
+    all
+}
+
+/// The transform of `all`, to `x`.
+#[inline(always)]
+fn in_registers<S: Simd, const N: usize>(all: [f32x16<S>; N], x: &mut [f32]) {
+    let all = transformed(all);
     let x = &mut x.as_chunks_mut::<16>().0[..N];
-    let all = transformed::<S, N>(simd, x);
     for i in 0..N {
         all[i].store_slice(&mut x[i]);
     }
 }
 
-/// The transform of `z`, times the factors and the scale, to `x`.
+/// The transform of `all`, times the factors and the scale, to `x`.
 #[inline(always)]
 fn in_registers_to<S: Simd, const N: usize>(
     simd: S,
-    z: &[f32],
+    all: [f32x16<S>; N],
     (factors, scale): (&[f32], f32),
     x: &mut [f32],
 ) {
-    let all = transformed::<S, N>(simd, z.as_chunks().0);
-    let (x, factors) = (&mut x.as_chunks_mut::<16>().0[..N], &factors.as_chunks::<16>().0[..N]);
+    let all = transformed(all);
     for i in 0..N {
-        (all[i] * f32x16::from_slice(simd, &factors[i]) * scale).store_slice(&mut x[i]);
+        put(simd, all[i], (factors, scale), x, 16 * i);
     }
 }
 
-/// The transform of as much as fills `N` vectors, a power of two. Within pairs of vectors, sums and differences of neighbours
+/// The transform of what [`sorted`] gives, `N` a power of two. Within pairs of vectors, sums and differences of neighbours
 /// are sorted apart, so that after five stages everything is where it was.
 #[inline(always)]
-fn transformed<S: Simd, const N: usize>(simd: S, x: &[[f32; 16]]) -> [f32x16<S>; N] {
-    let x = &x[..N];
-    // Plain loops: what a closure computes is not compiled for the tier.
-    let mut all = [f32x16::splat(simd, 0.0); N];
-    for i in 0..N {
-        all[i] = f32x16::from_slice(simd, &x[i]);
-    }
+fn transformed<S: Simd, const N: usize>(mut all: [f32x16<S>; N]) -> [f32x16<S>; N] {
     for i in 0..N / 2 {
-        let (mut a, mut b) = (all[2 * i], all[2 * i + 1]);
-        for _ in 0..5 {
+        let (mut a, mut b) = (all[2 * i] + all[2 * i + 1], all[2 * i] - all[2 * i + 1]);
+        for _ in 0..4 {
             let (even, odd) = a.deinterleave(b);
             (a, b) = (even + odd, even - odd);
         }

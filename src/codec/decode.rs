@@ -342,9 +342,7 @@ impl<V: Views + ?Sized> Pass<'_, V> {
                 continue;
             }
             let code = RowCode { scale: block.scale(at), ..block.row_code(at) };
-            if self.kernel.grid.read_nibbles(simd, stream, at, &mut scratch.q[..rank]) {
-                self.kernel.decode_points(simd, code, [&mut scratch.q, &mut scratch.back], row);
-            } else {
+            if !self.kernel.decode_packed(simd, (code, stream, at), &mut scratch.q, row) {
                 let symbols = &mut scratch.symbols[..rank];
                 self.kernel.grid.unpack(stream, at, symbols);
                 self.kernel.decode(simd, (code, symbols), [&mut scratch.q, &mut scratch.back], row);

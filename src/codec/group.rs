@@ -78,28 +78,37 @@ pub(super) fn encode<S: Simd, R: Distortion>(
         zz[r] = dot_on(simd, z, z);
     }
     for r in chosen() {
-        let rms = (zz[r] / dim as f32).sqrt();
+        let (z, q) = (&values[r * dim..][..dim], &mut points[r * dim..][..dim]);
         let symbols = &mut symbols[r * dim..][..dim];
-        codes[r].0.scale = kernel.quantize(&values[r * dim..][..dim], rms, 1.0, &mut [], symbols);
+        let code = scale::encode((zz[r] / dim as f32).sqrt());
+        codes[r].0.scale = code;
+        match scale::decode(code) {
+            Some(scale) if scale > 0.0 => {
+                (zq[r], qq[r]) = kernel.grid.quantize_measured(simd, z, 1.0 / scale, symbols, q);
+            }
+            _ => symbols.fill(0),
+        }
     }
     for r in chosen() {
-        kernel.grid.dequantize(simd, &symbols[r * dim..][..dim], &mut points[r * dim..][..dim]);
-    }
-    for r in chosen() {
-        let (z, q) = (&values[r * dim..][..dim], &points[r * dim..][..dim]);
-        (zq[r], qq[r]) = (dot_on(simd, z, q), dot_on(simd, q, q));
-    }
-    for r in chosen() {
-        let (z, q) = (&values[r * dim..][..dim], &points[r * dim..][..dim]);
         let (code, error) = &mut codes[r];
         if code.scale > 0 {
             code.scale = scale::encode(R::scale(zz[r], zq[r], qq[r]));
         }
+        let scale = scale::decode(code.scale).unwrap_or(0.0);
         // The rotation changes no length, so the error is the same on either side of it.
-        let off = square_of_difference(simd, z, scale::decode(code.scale).unwrap_or(0.0), q);
-        *error = RowError { energy: f64::from(zz[r]), squared: f64::from(off), absolute: 0.0 };
+        let [energy, product, points_energy, factor] = [zz[r], zq[r], qq[r], scale].map(f64::from);
+        let mut squared = energy - factor * (2.0 * product - factor * points_energy);
+        if squared < CANCELS * energy {
+            let (z, q) = (&values[r * dim..][..dim], &mut points[r * dim..][..dim]);
+            kernel.grid.dequantize(simd, &symbols[r * dim..][..dim], q);
+            squared = f64::from(square_of_difference(simd, z, scale, q));
+        }
+        *error = RowError { energy, squared, absolute: 0.0 };
     }
 }
+
+/// Below this share of a row's energy, its error is not what is left of sums that nearly cancel.
+const CANCELS: f64 = 1e-3;
 
 /// Whether a row with this peak is worked on in units of 1.
 #[inline(always)]

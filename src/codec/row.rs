@@ -239,7 +239,7 @@ impl Kernel<'_> {
 
     /// As [`Kernel::decode`], the points of the symbols being in `spare` already; of a scale of 0 there are none.
     #[inline(always)]
-    pub fn decode_points<S: Simd>(&self, simd: S, code: RowCode, [spare, q]: [&mut [f32]; 2], x: &mut [f32]) {
+    fn decode_points<S: Simd>(&self, simd: S, code: RowCode, [spare, q]: [&mut [f32]; 2], x: &mut [f32]) {
         let rank = self.skeleton.rank();
         let scale = scale::decode(code.scale).unwrap_or(0.0);
         let t = self.skeleton.reach.decode(code.reach);
@@ -255,6 +255,25 @@ impl Kernel<'_> {
             q.fill(0.0);
         }
         self.synthesise(code, q, unit, x);
+    }
+
+    /// Decodes row `row` straight from the packed symbols of a block, where that can be done.
+    #[inline(always)]
+    pub fn decode_packed<S: Simd>(
+        &self,
+        simd: S,
+        (code, stream, row): (RowCode, &[u8], usize),
+        spare: &mut [f32],
+        x: &mut [f32],
+    ) -> bool {
+        let scale = scale::decode(code.scale).unwrap_or(0.0);
+        let usual = scale > 0.0 && self.skeleton.is_identity() && unit_of(scale) == 1.0;
+        if !usual || !self.rotation.is_chunked() {
+            return false;
+        }
+        let Some(values) = self.grid.nibbles(stream, row, x.len()) else { return false };
+        self.rotation.inverse_of(simd, values, scale, spare, x);
+        true
     }
 
     /// What a decoded row is off by, under the query metric if there is one and the distortion is the inner product.

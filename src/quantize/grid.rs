@@ -1,9 +1,9 @@
 //! The reconstruction points of a row at scale 1: of one width for all components, or of widths that differ.
 
-use super::{Allocation, Quantizer};
+use super::{Allocation, Nibbles, Quantizer};
 use crate::error::Result;
 use crate::pack::{BitPacker, unpack};
-use crate::sums::dot;
+use crate::sums::{dot, dot_on};
 use fearless_simd::Simd;
 
 /// What the components of a row are quantised with at a fixed rate.
@@ -58,6 +58,27 @@ impl Grid {
         }
     }
 
+    /// As [`Grid::quantize`], of components that are all alike; then the inner products of the points with `z` and with
+    /// themselves. `q` is scratch for the points.
+    #[inline(always)]
+    pub fn quantize_measured<S: Simd>(
+        &self,
+        simd: S,
+        z: &[f32],
+        inverse_scale: f32,
+        symbols: &mut [u8],
+        q: &mut [f32],
+    ) -> (f32, f32) {
+        match self {
+            Self::Uniform(quantizer) if quantizer.bits <= 4 && z.len().is_multiple_of(64) => {
+                return quantizer.quantize_measured(simd, z, inverse_scale, symbols);
+            }
+            _ => self.quantize(z, inverse_scale, &mut [], symbols),
+        }
+        self.dequantize(simd, symbols, q);
+        (dot_on(simd, z, q), dot_on(simd, q, q))
+    }
+
     /// `q[j]` = point of `symbols[j]`.
     #[inline(always)]
     pub fn dequantize<S: Simd>(&self, simd: S, symbols: &[u8], q: &mut [f32]) {
@@ -76,16 +97,14 @@ impl Grid {
         }
     }
 
-    /// Reads the points of row `row` straight from packed symbols of four bits, if that is what they are and vectors are whole.
+    /// Row `row` of `len` packed symbols of four bits, if that is what they are and vectors are whole.
     #[inline(always)]
-    pub fn read_nibbles<S: Simd>(&self, simd: S, stream: &[u8], row: usize, q: &mut [f32]) -> bool {
+    pub fn nibbles<'a>(&'a self, stream: &'a [u8], row: usize, len: usize) -> Option<Nibbles<'a>> {
         match self {
-            Self::Uniform(quantizer) if quantizer.bits == 4 && q.len().is_multiple_of(64) => {
-                let packed = &stream[row * q.len() / 2..][..q.len() / 2];
-                quantizer.dequantize_nibbles(simd, packed, q);
-                true
+            Self::Uniform(quantizer) if quantizer.bits == 4 && len.is_multiple_of(128) => {
+                Some(Nibbles { quantizer, packed: &stream[row * len / 2..][..len / 2] })
             }
-            _ => false,
+            _ => None,
         }
     }
 

@@ -7,8 +7,10 @@ mod allocation;
 mod grid;
 mod tables;
 
+use crate::sums::pairwise_on;
+use crate::wht::Source;
 pub use allocation::Allocation;
-use fearless_simd::{Bytes, Simd, SimdBase, SimdCombine, f32x16, u8x32, u8x64, u16x32};
+use fearless_simd::{Bytes, Simd, SimdBase, f32x16, u8x64, u16x32};
 pub(crate) use grid::Grid;
 pub use tables::DISTORTION;
 use tables::POSITIVE_LEVELS;
@@ -79,7 +81,7 @@ impl Quantizer {
             1 => self.by_counting::<0>(values, inverse_scale, symbols),
             2 => self.by_counting::<1>(values, inverse_scale, symbols),
             3 => self.by_counting::<3>(values, inverse_scale, symbols),
-            4 => self.by_counting::<7>(values, inverse_scale, symbols),
+            4 => self.by_halving(values, inverse_scale, symbols),
             5 => self.by_counting::<15>(values, inverse_scale, symbols),
             _ => self.by_cells(values, inverse_scale, symbols),
         }
@@ -97,6 +99,22 @@ impl Quantizer {
                 step += i32::from(magnitude >= *threshold);
             }
             *symbol = (if u < 0.0 { half - 1 - step } else { half + step }) as u8;
+        }
+    }
+
+    /// Halves the range of the sixteen levels three times.
+    #[inline(always)]
+    fn by_halving(&self, values: &[f32], inverse_scale: f32, symbols: &mut [u8]) {
+        let [t0, t1, t2, t3, t4, t5, t6] = *self.thresholds.first_chunk().expect("there are 128");
+        for (&value, symbol) in values.iter().zip(symbols) {
+            let u = value * inverse_scale;
+            let magnitude = u.abs();
+            let upper = magnitude >= t3;
+            let (below, middle, above) = if upper { (t4, t5, t6) } else { (t0, t1, t2) };
+            let far = magnitude >= middle;
+            let last = magnitude >= if far { above } else { below };
+            let step = 4 * i32::from(upper) + 2 * i32::from(far) + i32::from(last);
+            *symbol = (if u < 0.0 { 7 - step } else { 8 + step }) as u8;
         }
     }
 
@@ -119,20 +137,36 @@ impl Quantizer {
         let planes = self.planes(simd);
         let (symbols, values) = (symbols.as_chunks::<64>().0, values.as_chunks_mut::<64>().0);
         for (symbols, values) in symbols.iter().zip(values) {
-            put_levels(planes, u8x64::from_slice(simd, symbols), values);
+            let levels = levels(planes, u8x64::from_slice(simd, symbols));
+            for i in 0..4 {
+                levels[i].store_slice(&mut values[16 * i..][..16]);
+            }
         }
         64 * symbols.len()
     }
 
-    /// The levels of packed symbols of four bits, as many as there are values: a multiple of 64.
+    /// As [`Quantizer::quantize`]; then the levels' inner products with the values and with themselves. Of up to four bits
+    /// and whole vectors.
     #[inline(always)]
-    pub fn dequantize_nibbles<S: Simd>(&self, simd: S, packed: &[u8], values: &mut [f32]) {
+    pub fn quantize_measured<S: Simd>(
+        &self,
+        simd: S,
+        values: &[f32],
+        inverse_scale: f32,
+        symbols: &mut [u8],
+    ) -> (f32, f32) {
         let planes = self.planes(simd);
-        for (packed, values) in packed.as_chunks::<32>().0.iter().zip(values.as_chunks_mut::<64>().0) {
-            let pairs = u8x32::from_slice(simd, packed);
-            let (first, rest) = (pairs & 0x0F).interleave(pairs >> 4);
-            put_levels(planes, first.combine(rest), values);
+        let (mut zq, mut qq) = (f32x16::splat(simd, 0.0), f32x16::splat(simd, 0.0));
+        let (values, symbols) = (values.as_chunks::<64>().0, symbols.as_chunks_mut::<64>().0);
+        for (values, symbols) in values.iter().zip(symbols) {
+            self.quantize(values, inverse_scale, symbols);
+            let levels = levels(planes, u8x64::from_slice(simd, symbols));
+            for i in 0..4 {
+                zq += f32x16::from_slice(simd, &values[16 * i..][..16]) * levels[i];
+                qq += levels[i] * levels[i];
+            }
         }
+        (pairwise_on(zq), pairwise_on(qq))
     }
 
     #[inline(always)]
@@ -156,25 +190,39 @@ impl Quantizer {
     }
 }
 
-/// Stores the levels of 64 symbols: the four bytes of sixteen levels are looked up one after the other.
+/// Packed symbols of four bits, read as their levels.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Nibbles<'a> {
+    quantizer: &'a Quantizer,
+    /// Symbols of even index in the lower halves.
+    packed: &'a [u8],
+}
+
+impl Source for Nibbles<'_> {
+    #[inline(always)]
+    fn sorted<S: Simd>(&self, simd: S, chunk: usize) -> [f32x16<S>; 8] {
+        let planes = self.quantizer.planes(simd);
+        let packed = u8x64::from_slice(simd, &self.packed[64 * chunk..][..64]);
+        let (even, odd) = (levels(planes, packed & 0x0F), levels(planes, packed >> 4));
+        [even[0], odd[0], even[1], odd[1], even[2], odd[2], even[3], odd[3]]
+    }
+}
+
+/// The levels of 64 symbols: the four bytes of sixteen levels are looked up one after the other.
 #[inline(always)]
-fn put_levels<S: Simd>([a, b, c, d]: [u8x64<S>; 4], symbols: u8x64<S>, values: &mut [f32; 64]) {
+fn levels<S: Simd>([a, b, c, d]: [u8x64<S>; 4], symbols: u8x64<S>) -> [f32x16<S>; 4] {
     let (a, b) = (a.swizzle_dyn_within_blocks(symbols), b.swizzle_dyn_within_blocks(symbols));
     let (c, d) = (c.swizzle_dyn_within_blocks(symbols), d.swizzle_dyn_within_blocks(symbols));
     let (low, high) = (a.interleave(b), c.interleave(d));
-    let (first, rest) = values.split_at_mut(32);
-    put_words(low.0.bitcast(), high.0.bitcast(), first);
-    put_words(low.1.bitcast(), high.1.bitcast(), rest);
+    let (first, rest) = (words(low.0.bitcast(), high.0.bitcast()), words(low.1.bitcast(), high.1.bitcast()));
+    [first.0, first.1, rest.0, rest.1]
 }
 
-/// Stores 32 values, given the lower and the upper halves of their bits.
+/// 32 values, of the lower and the upper halves of their bits.
 #[inline(always)]
-fn put_words<S: Simd>(low: u16x32<S>, high: u16x32<S>, values: &mut [f32]) {
+fn words<S: Simd>(low: u16x32<S>, high: u16x32<S>) -> (f32x16<S>, f32x16<S>) {
     let (first, second) = low.interleave(high);
-    let (first, second): (f32x16<S>, f32x16<S>) = (first.bitcast(), second.bitcast());
-    let (a, b) = values.split_at_mut(16);
-    first.store_slice(a);
-    second.store_slice(b);
+    (first.bitcast(), second.bitcast())
 }
 
 #[cfg(test)]
