@@ -58,6 +58,8 @@ pub mod reference;
 #[forbid(unsafe_code)]
 mod rope;
 #[forbid(unsafe_code)]
+pub mod rotation;
+#[forbid(unsafe_code)]
 pub mod scale;
 #[forbid(unsafe_code)]
 mod simd;
@@ -70,7 +72,7 @@ mod sums;
 #[forbid(unsafe_code)]
 mod trellis;
 #[forbid(unsafe_code)]
-pub mod wht;
+mod wht;
 
 pub use codec::{
     Codec, Codes, Objective, Rows, RowsMut, StreamFitter, Workspace, decode_block, encode_block, verify,

@@ -157,8 +157,8 @@ pub fn victims() -> &'static [Victim] {
 
 /// A block of a victim, as the input wants it spoilt: its own bytes; an honest header before them; or single bytes of an
 /// honest block replaced. The header's checksum is mended in the last two.
-pub fn spoilt<'a>(data: &'a [u8]) -> Option<(&'static Victim, Vec<u8>, &'a [u8])> {
-    let (&[option, mode, a, b], rest) = data.split_first_chunk::<4>().map(|(head, rest)| (head, rest))?;
+pub fn spoilt(data: &[u8]) -> Option<(&'static Victim, Vec<u8>, &[u8])> {
+    let (&[option, mode, a, b], rest) = data.split_first_chunk::<4>()?;
     let victim = &victims()[usize::from(option % 8)];
     let mut block = match mode % 3 {
         0 => return Some((victim, rest.to_vec(), &data[2..4])),

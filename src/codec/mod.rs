@@ -33,10 +33,10 @@ use crate::layout::Layout;
 use crate::params::{NanPolicy, Params, Preset, RateControl};
 use crate::quantize::Grid;
 use crate::rope::Pairing;
+use crate::rotation::Rotation;
 use crate::simd::Tier;
 use crate::skeleton::Skeleton;
 use crate::stepped::Stepper;
-use crate::wht::Rotation;
 use row::Kernel;
 use transform::Transform;
 

@@ -7,8 +7,8 @@ use crate::error::{Count, Error, Result, try_reserve, try_vec};
 use crate::pack::{BitPacker, bytes_for};
 use crate::params::{Params, Preset};
 use crate::quantize::Grid;
+use crate::rotation::Rotation;
 use crate::skeleton::{Skeleton, fit_block};
-use crate::wht::Rotation;
 use fearless_simd::{Level, dispatch};
 
 /// What is stored per row, as parallel arrays.

@@ -14,10 +14,10 @@ use crate::distortion::{Distortion, MSE, NormMode};
 use crate::error::{Error, Result, try_vec};
 use crate::kmeans;
 use crate::quantize::Grid;
+use crate::rotation::Rotation;
 use crate::scale;
 use crate::skeleton::Skeleton;
 use crate::sums::{dot, dot_on, square_of_difference};
-use crate::wht::Rotation;
 use fearless_simd::Simd;
 
 /// The stages that all rows of a block share.

@@ -6,10 +6,10 @@ use super::group::Group;
 use super::row::Scratch;
 use super::transform::{Panel, Transform};
 use crate::error::{Count, Error, Result, try_vec};
+use crate::rotation::Rotation;
 use crate::skeleton::Skeleton;
 use crate::stepped::{RowStep, Stepper};
 use crate::trellis::Stage;
-use crate::wht::Rotation;
 
 /// Scratch of one thread for blocks of at most `max_rows` rows: of the codec it was made for, and of any other
 /// one that needs no more.
