@@ -7,6 +7,7 @@
 use crate::dtype::{Dtype, Elements};
 use crate::error::{Count, Error, Result, try_reserve};
 use crate::rope::Rope;
+use fearless_simd::Simd;
 
 /// Largest number of coordinates of a row.
 pub const MAX_DIM: usize = 4096;
@@ -139,14 +140,14 @@ impl<'a> View<'a> {
 
     /// Reads row `row` into `values`.
     #[inline(always)]
-    pub(crate) fn read(&self, row: usize, values: &mut [f32]) {
-        self.elements.read(self.start(row), self.col_stride, values);
+    pub(crate) fn read<S: Simd>(&self, simd: S, row: usize, values: &mut [f32]) {
+        self.elements.read(simd, self.start(row), self.col_stride, values);
     }
 
     /// Writes `values` as row `row`.
     #[inline(always)]
-    pub(crate) fn write(&self, row: usize, values: &[f32]) {
-        self.elements.write(self.start(row), self.col_stride, values);
+    pub(crate) fn write<S: Simd>(&self, simd: S, row: usize, values: &[f32]) {
+        self.elements.write(simd, self.start(row), self.col_stride, values);
     }
 
     #[inline(always)]
@@ -184,6 +185,7 @@ impl Views for [View<'_>] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fearless_simd::{Level, dispatch};
     use std::cell::Cell;
 
     #[test]
@@ -224,9 +226,11 @@ mod tests {
         assert!(view(0, (0, 6), (6, 1)).is_err());
 
         let transposed = view(0, (4, 6), (1, 4)).unwrap();
-        transposed.write(2, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
         let mut back = [0.0; 6];
-        transposed.read(2, &mut back);
+        dispatch!(Level::new(), simd => {
+            transposed.write(simd, 2, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+            transposed.read(simd, 2, &mut back);
+        });
         assert_eq!(back, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
         assert_eq!([memory[2], memory[6], memory[22]], [1.0, 2.0, 6.0]);
     }

@@ -34,6 +34,8 @@ pub mod ffi;
 #[forbid(unsafe_code)]
 mod format;
 #[forbid(unsafe_code)]
+mod half_floats;
+#[forbid(unsafe_code)]
 mod kmeans;
 #[forbid(unsafe_code)]
 pub mod layout;

@@ -7,6 +7,7 @@ use crate::error::{Count, Error, Result};
 use crate::format::bytes::Section;
 use crate::layout::{Layout, Views};
 use crate::params::NanPolicy;
+use fearless_simd::Simd;
 
 /// How rows are assembled.
 #[derive(Debug, Clone, Copy)]
@@ -19,8 +20,9 @@ pub(super) struct Assembly<'a> {
 impl Assembly<'_> {
     /// Appends row `i` as it is in its tensors, in the raw types of its segments, and returns what their
     /// rounding costs. `row` and `bytes` are scratch.
-    pub fn put_raw<V: Views + ?Sized>(
+    pub fn put_raw<S: Simd, V: Views + ?Sized>(
         &self,
+        simd: S,
         rows: &Rows<'_, V>,
         i: usize,
         row: &mut [f32],
@@ -30,7 +32,7 @@ impl Assembly<'_> {
         let mut error = RowError::default();
         for (index, (offset, segment)) in self.layout.offsets().enumerate() {
             let part = &mut row[offset..offset + segment.dim];
-            rows.read(index, i, part)?;
+            rows.read(simd, index, i, part)?;
             let gain = f64::from(segment.gain);
             for values in part.chunks(64) {
                 let bytes = &mut bytes[..values.len() * segment.raw_dtype.size()];
@@ -52,19 +54,40 @@ impl Assembly<'_> {
     /// Reads row `i` as the kernel sees it: rotary embedding undone, times the gains. Returns its largest magnitude, or none where it
     /// is to be stored raw; a row that cannot be coded is an error.
     #[inline(always)]
-    pub fn load<V: Views + ?Sized>(
+    pub fn load<S: Simd, V: Views + ?Sized>(
         &self,
+        simd: S,
         rows: &Rows<'_, V>,
         i: usize,
         row: &mut [f32],
         turn: &mut Turn,
     ) -> Result<Option<f32>> {
+        self.fill(simd, rows, i, row, turn)?;
+        let peak = peak(row);
+        match self.nan_policy {
+            _ if rows.is_protected(i) => Ok(None),
+            _ if peak.is_finite() => Ok(Some(peak)),
+            NanPolicy::Raw => Ok(None),
+            NanPolicy::Reject => Err(Error::NotFinite { row: i }),
+        }
+    }
+
+    /// As [`Assembly::load`], whatever the values are.
+    #[inline(always)]
+    pub fn fill<S: Simd, V: Views + ?Sized>(
+        &self,
+        simd: S,
+        rows: &Rows<'_, V>,
+        i: usize,
+        row: &mut [f32],
+        turn: &mut Turn,
+    ) -> Result<()> {
         if let Some(positions) = rows.positions {
             turn.to(self.angles, positions[i]);
         }
         for (index, (offset, segment)) in self.layout.offsets().enumerate() {
             let part = &mut row[offset..offset + segment.dim];
-            rows.read(index, i, part)?;
+            rows.read(simd, index, i, part)?;
             if rows.positions.is_some() {
                 self.angles.undo(index, turn, part);
             }
@@ -72,14 +95,7 @@ impl Assembly<'_> {
                 part.iter_mut().for_each(|x| *x *= segment.gain);
             }
         }
-        let peak = peak(row);
-        let protected = rows.protect.is_some_and(|protect| protect[i] != 0);
-        match self.nan_policy {
-            _ if protected => Ok(None),
-            _ if peak.is_finite() => Ok(Some(peak)),
-            NanPolicy::Raw => Ok(None),
-            NanPolicy::Reject => Err(Error::NotFinite { row: i }),
-        }
+        Ok(())
     }
 }
 
@@ -104,17 +120,22 @@ impl<V: ?Sized> Rows<'_, V> {
 
     /// Row `i` of a segment, as it is in its tensor.
     #[inline(always)]
-    fn read(&self, segment: usize, i: usize, part: &mut [f32]) -> Result<()>
+    fn read<S: Simd>(&self, simd: S, segment: usize, i: usize, part: &mut [f32]) -> Result<()>
     where
         V: Views,
     {
         let view = self.views.view(segment, part.len())?;
-        view.ok_or(Error::NullPointer { what: "data of a view" })?.read(i, part);
+        view.ok_or(Error::NullPointer { what: "data of a view" })?.read(simd, i, part);
         Ok(())
     }
 
     #[inline(always)]
     pub(super) fn weight(&self, i: usize) -> f32 {
         self.weights.map_or(1.0, |weights| weights[i])
+    }
+    /// Whether the caller wants row `i` raw.
+    #[inline(always)]
+    pub(super) fn is_protected(&self, i: usize) -> bool {
+        self.protect.is_some_and(|protect| protect[i] != 0)
     }
 }

@@ -137,7 +137,7 @@ impl Codec {
         let pass = Pass { codec: self, kernel, block, rows, first: range.start };
         let row = &mut row[..self.layout.dim()];
         match (&self.stepped, runs) {
-            _ if header.has(FLAG_RAW) => pass.restore(row),
+            _ if header.has(FLAG_RAW) => dispatch!(self.tier.level(), simd => pass.restore(simd, row)),
             (Some((stepper, transform)), Some(room)) => {
                 let passage = Passage { transform, kernel, quantizer: stepper.at(header.step) };
                 dispatch!(self.tier.level(), simd => pass.run_stepped(simd, &passage, row, (&mut room.panel, turn)))
@@ -338,7 +338,7 @@ impl<V: Views + ?Sized> Pass<'_, V> {
         for i in 0..self.rows.n {
             let at = self.first + i;
             if let Some(slot) = block.find_slot(at) {
-                self.restore_raw(i, slot, row)?;
+                self.restore_raw(simd, i, slot, row)?;
                 continue;
             }
             let code = RowCode { scale: block.scale(at), ..block.row_code(at) };
@@ -347,7 +347,7 @@ impl<V: Views + ?Sized> Pass<'_, V> {
                 self.kernel.grid.unpack(stream, at, symbols);
                 self.kernel.decode(simd, (code, symbols), [&mut scratch.q, &mut scratch.back], row);
             }
-            self.store(i, row, turn)?;
+            self.store(simd, i, row, turn)?;
         }
         Ok(())
     }
@@ -370,7 +370,7 @@ impl<V: Views + ?Sized> Pass<'_, V> {
             for (r, coded) in coded[..count].iter_mut().enumerate() {
                 let at = self.first + first + r;
                 if let Some(slot) = block.find_slot(at) {
-                    self.restore_raw(first + r, slot, row)?;
+                    self.restore_raw(simd, first + r, slot, row)?;
                     continue;
                 }
                 *coded = true;
@@ -379,20 +379,20 @@ impl<V: Views + ?Sized> Pass<'_, V> {
             }
             passage.synthesise(simd, panel, &coded[..count]);
             for r in (0..count).filter(|&r| coded[r]) {
-                self.store(first + r, passage.decoded(panel, r), turn)?;
+                self.store(simd, first + r, passage.decoded(panel, r), turn)?;
             }
         }
         Ok(())
     }
 
     /// Restores rows of a block that is raw as a whole.
-    fn restore(&self, row: &mut [f32]) -> Result<()> {
-        (0..self.rows.n).try_for_each(|i| self.restore_raw(i, self.first + i, row))
+    fn restore<S: Simd>(&self, simd: S, row: &mut [f32]) -> Result<()> {
+        (0..self.rows.n).try_for_each(|i| self.restore_raw(simd, i, self.first + i, row))
     }
 
     /// Writes a decoded row: gains undone, rotary embedding applied.
     #[inline(always)]
-    fn store(&self, i: usize, row: &mut [f32], turn: &mut Turn) -> Result<()> {
+    fn store<S: Simd>(&self, simd: S, i: usize, row: &mut [f32], turn: &mut Turn) -> Result<()> {
         if let Some(positions) = self.rows.positions {
             turn.to(&self.codec.angles, positions[i]);
         }
@@ -407,13 +407,13 @@ impl<V: Views + ?Sized> Pass<'_, V> {
                 self.codec.angles.apply(index, turn, part);
                 part.iter_mut().for_each(|x| *x = x.clamp(f32::MIN, f32::MAX));
             }
-            view.write(i, part);
+            view.write(simd, i, part);
         }
         Ok(())
     }
 
     /// Writes a row that was stored raw, turned from its position to the one that is asked for.
-    fn restore_raw(&self, i: usize, slot: usize, row: &mut [f32]) -> Result<()> {
+    fn restore_raw<S: Simd>(&self, simd: S, i: usize, slot: usize, row: &mut [f32]) -> Result<()> {
         let len = self.block.header.raw_row_bytes as usize;
         let mut raw = Fields(&self.block.src[self.block.sections.raw.clone()][slot * len..][..len]);
         let (_, from) = self.block.slot(slot);
@@ -427,7 +427,7 @@ impl<V: Views + ?Sized> Pass<'_, V> {
                     rope.turn(shift as f64, part);
                 }
             }
-            view.write(i, part);
+            view.write(simd, i, part);
         }
         Ok(())
     }

@@ -66,7 +66,7 @@ impl Codec {
             (Some(skeleton), _) => self.shared_kernel(skeleton),
             (None, own) => {
                 let own = own.as_mut().expect("the workspace was checked");
-                self.fit(rows, row, turn, own)?;
+                dispatch!(self.tier.level(), simd => self.fit(simd, rows, row, turn, own))?;
                 let kernel = self.shared_kernel(&own.skeleton);
                 Kernel { rotation: &own.rotation, ..kernel }
             }
@@ -96,8 +96,9 @@ impl Codec {
     }
 
     /// Fits the block's own skeleton to its rows, those that will be stored raw left out.
-    fn fit<V: Views + ?Sized>(
+    fn fit<S: Simd, V: Views + ?Sized>(
         &self,
+        simd: S,
         rows: &Rows<'_, V>,
         row: &mut [f32],
         turn: &mut Turn,
@@ -107,7 +108,7 @@ impl Codec {
         let block = &mut own.rows[..rows.n * dim];
         let weights = &mut own.weights[..rows.n];
         for (i, (to, weight)) in block.chunks_exact_mut(dim).zip(weights.iter_mut()).enumerate() {
-            if self.assembly().load(rows, i, row, turn)?.is_none() {
+            if self.assembly().load(simd, rows, i, row, turn)?.is_none() {
                 to.fill(0.0);
                 *weight = 0.0;
             } else {
@@ -261,9 +262,9 @@ impl<V: Views + ?Sized> Pass<'_, V> {
         let bound = f64::from(self.codec.params.settings().max_abs_error);
         for i in 0..self.rows.n {
             let mut code = RowCode::default();
-            if self.codec.assembly().load(self.rows, i, row, turn)?.is_none() {
+            if self.codec.assembly().load(simd, self.rows, i, row, turn)?.is_none() {
                 scratch.symbols.fill(0);
-                self.store_raw(i, row, bytes, writer, tally)?;
+                self.store_raw(simd, i, row, bytes, writer, tally)?;
             } else {
                 let error;
                 (code, error) = self.kernel.encode::<S, R>(simd, row, scratch);
@@ -290,23 +291,29 @@ impl<V: Views + ?Sized> Pass<'_, V> {
         let dim = row.len();
         for first in (0..self.rows.n).step_by(GROUP) {
             let count = GROUP.min(self.rows.n - first);
-            let (mut raw, mut chosen) = ([false; GROUP], [false; GROUP]);
+            let mut chosen = [false; GROUP];
             let mut coded = [(RowCode::default(), RowError::default()); GROUP];
             for r in 0..count {
-                let peak = self.codec.assembly().load(self.rows, first + r, group.row(r, dim), turn)?;
-                (raw[r], chosen[r]) = (peak.is_none(), peak.is_some_and(group::is_usual));
+                let i = first + r;
+                self.codec.assembly().fill(simd, self.rows, i, group.row(r, dim), turn)?;
+                chosen[r] = !self.rows.is_protected(i);
             }
-            group::encode::<S, R>(&self.kernel, simd, group, &chosen, &mut coded);
+            group::encode::<S, R>(&self.kernel, simd, group, &mut chosen, &mut coded);
             for r in 0..count {
-                if raw[r] {
-                    group.symbols(r, dim).fill(0);
-                    self.store_raw(first + r, row, bytes, writer, tally)?;
-                } else {
-                    if !chosen[r] {
-                        coded[r] = self.kernel.encode::<S, R>(simd, group.row(r, dim), scratch);
-                        group.symbols(r, dim).copy_from_slice(&scratch.symbols[..dim]);
+                let i = first + r;
+                let mut raw = false;
+                if !chosen[r] {
+                    raw = self.codec.assembly().load(simd, self.rows, i, row, turn)?.is_none();
+                    if raw {
+                        scratch.symbols.fill(0);
+                        self.store_raw(simd, i, row, bytes, writer, tally)?;
+                    } else {
+                        coded[r] = self.kernel.encode::<S, R>(simd, row, scratch);
                     }
-                    tally.add(self.rows.weight(first + r), coded[r].1);
+                    group.symbols(r, dim).copy_from_slice(&scratch.symbols[..dim]);
+                }
+                if !raw {
+                    tally.add(self.rows.weight(i), coded[r].1);
                 }
                 writer.row(coded[r].0, group.symbols(r, dim), bytes);
             }
@@ -314,8 +321,9 @@ impl<V: Views + ?Sized> Pass<'_, V> {
         Ok(())
     }
 
-    fn store_raw(
+    fn store_raw<S: Simd>(
         &self,
+        simd: S,
         i: usize,
         row: &mut [f32],
         bytes: &mut [u8],
@@ -328,7 +336,7 @@ impl<V: Views + ?Sized> Pass<'_, V> {
         }
         tally.protected += 1;
         writer.slot(i as u32, self.rows.positions.map(|positions| positions[i]));
-        self.codec.assembly().put_raw(self.rows, i, row, bytes, &mut writer.raw)?;
+        self.codec.assembly().put_raw(simd, self.rows, i, row, bytes, &mut writer.raw)?;
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Rows that need no skeleton, several at a time: stage by stage, so that while one row's sum makes its way through the
 //! processor, those of the others do too. What comes out is what [`Kernel::encode`] gives, row by row.
 
-use super::row::{Kernel, RowCode, RowError, unit_of};
+use super::row::{Kernel, RowCode, RowError};
 use crate::distortion::{Distortion, NormMode};
 use crate::error::{Result, try_vec};
 use crate::scale;
@@ -56,27 +56,28 @@ pub(super) fn applies<R: Distortion>(kernel: &Kernel<'_>) -> bool {
     kernel.skeleton.is_identity() && !kernel.grid.is_allocated() && R::NORM_MODE != NormMode::Search
 }
 
-/// Encodes the rows of `group` that have a peak; the others are left out. The peaks of all must be such that they are worked on in units of
-/// 1, see [`is_usual`].
+/// Encodes the `chosen` rows of `group`. Those that need a closer look, since they are not finite or may not be worked on in units
+/// of 1, are left out and no longer chosen.
 #[inline(always)]
 pub(super) fn encode<S: Simd, R: Distortion>(
     kernel: &Kernel<'_>,
     simd: S,
     group: &mut Group,
-    chosen: &[bool],
+    chosen: &mut [bool; GROUP],
     codes: &mut [(RowCode, RowError); GROUP],
 ) {
     let dim = kernel.skeleton.dim();
     let Group { values, points, symbols } = group;
     let (mut zz, mut zq, mut qq) = ([0.0_f32; GROUP], [0.0_f32; GROUP], [0.0_f32; GROUP]);
-    let chosen = || (0..GROUP.min(chosen.len())).filter(|&r| chosen[r]);
-    for r in chosen() {
+    for r in (0..GROUP).filter(|&r| chosen[r]) {
         kernel.rotation.forward(simd, &mut values[r * dim..][..dim]);
     }
-    for r in chosen() {
+    for (r, chosen) in chosen.iter_mut().enumerate().filter(|(_, chosen)| **chosen) {
         let z = &values[r * dim..][..dim];
         zz[r] = dot_on(simd, z, z);
+        *chosen = USUAL.contains(&zz[r]);
     }
+    let chosen = || (0..GROUP).filter(|&r| chosen[r]);
     for r in chosen() {
         let (z, q) = (&values[r * dim..][..dim], &mut points[r * dim..][..dim]);
         let symbols = &mut symbols[r * dim..][..dim];
@@ -110,8 +111,6 @@ pub(super) fn encode<S: Simd, R: Distortion>(
 /// Below this share of a row's energy, its error is not what is left of sums that nearly cancel.
 const CANCELS: f64 = 1e-3;
 
-/// Whether a row with this peak is worked on in units of 1.
-#[inline(always)]
-pub(super) fn is_usual(peak: f32) -> bool {
-    unit_of(peak) == 1.0
-}
+/// Energies of rows that are finite and worked on in units of 1: no value is above 1e15, and one is above 1e-15, however many
+/// there are.
+const USUAL: std::ops::Range<f32> = 1e-25..1e29;

@@ -7,6 +7,7 @@ use crate::format::block::{FLAG_CHECKSUM, FLAG_POSITIONS, Header, Sections};
 use crate::format::bytes::Section;
 use crate::layout::Views;
 use crc32fast::Hasher;
+use fearless_simd::dispatch;
 use std::ops::Range;
 
 impl Codec {
@@ -32,16 +33,19 @@ impl Codec {
                 .for_each(|position| positions.put(&position.to_le_bytes()));
         }
         let mut tally = Tally::default();
-        for i in 0..rows.n {
-            // Raw is how rows that cannot be coded are stored, but they are refused all the same.
-            self.assembly().load(rows, i, row, turn)?;
-            let error = self.assembly().put_raw(rows, i, row, bytes, &mut raw)?;
-            self.check_rounding(rows, i, error)?;
-            // A row that is not finite has no relative error.
-            if error.energy.is_finite() {
-                tally.add(rows.weight(i), error);
+        dispatch!(self.tier.level(), simd => {
+            for i in 0..rows.n {
+                // Raw is how rows that cannot be coded are stored, but they are refused all the same.
+                self.assembly().load(simd, rows, i, row, turn)?;
+                let error = self.assembly().put_raw(simd, rows, i, row, bytes, &mut raw)?;
+                self.check_rounding(rows, i, error)?;
+                // A row that is not finite has no relative error.
+                if error.energy.is_finite() {
+                    tally.add(rows.weight(i), error);
+                }
             }
-        }
+            Ok::<(), Error>(())
+        })?;
         header.certified_error = tally.certificate(self.objective);
         let mut crc = Hasher::new();
         positions.finish(0, &mut crc);
@@ -59,8 +63,7 @@ impl Codec {
         error: RowError,
     ) -> Result<()> {
         let bound = f64::from(self.params.settings().max_abs_error);
-        let protected = rows.protect.is_some_and(|protect| protect[row] != 0);
-        if bound > 0.0 && !protected && error.absolute > bound {
+        if bound > 0.0 && !rows.is_protected(row) && error.absolute > bound {
             return Err(Error::RawNotExact { row, got: error.absolute, bound });
         }
         Ok(())

@@ -171,7 +171,7 @@ impl<V: Views + ?Sized, F: Fn(usize) -> i8> Pass<'_, V, &F> {
             }
         }
         for i in (0..n).filter(|&i| raw[i]) {
-            let error = self.codec.assembly().put_raw(self.rows, i, row, bytes, &mut rest)?;
+            let error = self.codec.assembly().put_raw(simd, self.rows, i, row, bytes, &mut rest)?;
             self.codec.check_rounding(self.rows, i, error)?;
         }
         header.bytes = (sections.runs.start + rest.written()) as u64;
@@ -208,7 +208,7 @@ impl<V: Views + ?Sized, F: Fn(usize) -> i8> Pass<'_, V, &F> {
         let raw = &mut raw[rows.clone()];
         let mut coded = [false; PANEL];
         for (r, i) in rows.clone().enumerate() {
-            raw[r] = self.codec.assembly().load(self.rows, i, passage.row(panel, r), turn)?.is_none();
+            raw[r] = self.codec.assembly().load(simd, self.rows, i, passage.row(panel, r), turn)?.is_none();
             coded[r] = !raw[r];
             steps[r] = RowStep { gain: 0, step: (self.step_of_row)(i) };
         }

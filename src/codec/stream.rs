@@ -8,6 +8,7 @@ use crate::error::{Count, Error, Result, try_reserve, try_vec};
 use crate::layout::{Layout, View, Views};
 use crate::params::{NanPolicy, Params, Preset};
 use crate::skeleton::{FitReport, Fitter, QueryMetric, Skeleton};
+use fearless_simd::{Level, Simd, dispatch};
 
 /// A [`Fitter`] fed from views: rows go through the same assembly as in encoding.
 #[derive(Debug)]
@@ -64,10 +65,15 @@ impl StreamFitter {
     /// As [`StreamFitter::add`], from any kind of views.
     pub(crate) fn add_from<V: Views + ?Sized>(&mut self, rows: &Rows<'_, V>) -> Result<()> {
         rows.check(&self.layout)?;
+        dispatch!(Level::new(), simd => self.add_on(simd, rows))
+    }
+
+    #[inline(always)]
+    fn add_on<S: Simd, V: Views + ?Sized>(&mut self, simd: S, rows: &Rows<'_, V>) -> Result<()> {
         for i in 0..rows.n {
             let assembly =
                 Assembly { layout: &self.layout, nan_policy: self.nan_policy, angles: &self.angles };
-            if assembly.load(rows, i, &mut self.row, &mut self.turn)?.is_some() {
+            if assembly.load(simd, rows, i, &mut self.row, &mut self.turn)?.is_some() {
                 self.panel.extend_from_slice(&self.row);
                 self.weights.push(rows.weight(i));
                 if self.weights.len() == PANEL {

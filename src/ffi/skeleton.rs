@@ -13,6 +13,7 @@ use crate::error::{Count, Error, try_vec};
 use crate::layout::Views;
 
 use crate::skeleton::{FitReport, Skeleton};
+use fearless_simd::{Level, dispatch};
 use libc::{c_void, size_t};
 
 /// A skeleton: immutable, to be shared by any number of threads and codecs.
@@ -110,7 +111,9 @@ pub unsafe extern "C" fn kakeya_fitter_add_queries(
             // SAFETY: the caller vouches for the array.
             let positions = unsafe { slice::optional(positions, n_queries, "positions") }?;
             let mut rows = try_vec(size, 0.0, "the queries")?;
-            rows.chunks_exact_mut(dim).enumerate().for_each(|(i, row)| view.read(i, row));
+            dispatch!(Level::new(), simd => {
+                rows.chunks_exact_mut(dim).enumerate().for_each(|(i, row)| view.read(simd, i, row));
+            });
             fitter.add_queries(segment, &rows, positions)
         })
     })
