@@ -151,12 +151,16 @@ pub fn from_bf16(value: bf16) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fearless_simd::{Level, dispatch};
+    use crate::simd::dispatch;
+    use fearless_simd::Level;
 
     fn levels() -> Vec<Level> {
         let best = Level::new();
         #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-        return [Some(Level::baseline()), best.as_avx2().map(Simd::level), Some(best)].into_iter().flatten().collect();
+        return [Some(Level::baseline()), best.as_avx2().map(Simd::level), Some(best)]
+            .into_iter()
+            .flatten()
+            .collect();
         #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
         vec![Level::baseline(), best]
     }

@@ -185,7 +185,8 @@ impl Views for [View<'_>] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fearless_simd::{Level, dispatch};
+    use crate::simd::dispatch;
+    use fearless_simd::Level;
     use std::cell::Cell;
 
     #[test]

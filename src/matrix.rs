@@ -101,10 +101,6 @@ impl Matrix {
     ) {
         let (stride, blocks) = (self.stride(), self.stride() / COLUMNS);
         let block = |index: usize| &self.packed[index * self.pairs..][..live];
-        let bias_of = |index: usize| match bias.get(index * COLUMNS..(index + 1) * COLUMNS) {
-            Some(bias) => f32x16::from_slice(simd, bias),
-            None => f32x16::splat(simd, 0.0),
-        };
         let wide = S::f32s::LEN >= COLUMNS;
         let mut at = 0;
         while at < blocks {
@@ -115,26 +111,38 @@ impl Matrix {
                 .zip(out.chunks_exact_mut(GROUP * stride))
             {
                 let group = &group[..live];
-                let mut put = |row: usize, column: usize, sum: i32x16<S>| {
-                    let scaled = f32x16::float_from(sum) * scales[row] + bias_of(column);
-                    scaled.store_slice(&mut out[row * stride + column * COLUMNS..][..COLUMNS]);
-                };
                 if two {
                     let sums = tile::<S, 0, 8, 2>(simd, group, [block(at), block(at + 1)]);
                     for (row, sums) in sums.into_iter().enumerate() {
-                        put(row, at, sums[0]);
-                        put(row, at + 1, sums[1]);
+                        let out = &mut out[row * stride..][..stride];
+                        put(simd, sums[0], scales[row], bias, at, out);
+                        put(simd, sums[1], scales[row], bias, at + 1, out);
                     }
                 } else {
                     let sums = tile::<S, 0, 4, 1>(simd, group, [block(at)]);
-                    sums.into_iter().enumerate().for_each(|(row, sums)| put(row, at, sums[0]));
+                    for (row, sums) in sums.into_iter().enumerate() {
+                        put(simd, sums[0], scales[row], bias, at, &mut out[row * stride..][..stride]);
+                    }
                     let sums = tile::<S, 4, 4, 1>(simd, group, [block(at)]);
-                    sums.into_iter().enumerate().for_each(|(row, sums)| put(row + 4, at, sums[0]));
+                    for (row, sums) in (4..).zip(sums) {
+                        put(simd, sums[0], scales[row], bias, at, &mut out[row * stride..][..stride]);
+                    }
                 }
             }
             at += if two { 2 } else { 1 };
         }
     }
+}
+
+/// Writes block `at` of a row: sums, times a scale, plus the bias, if there is any.
+#[inline(always)]
+fn put<S: Simd>(simd: S, sums: i32x16<S>, scale: f32, bias: &[f32], at: usize, row: &mut [f32]) {
+    let range = at * COLUMNS..(at + 1) * COLUMNS;
+    let bias = match bias.get(range.clone()) {
+        Some(bias) => f32x16::from_slice(simd, bias),
+        None => f32x16::splat(simd, 0.0),
+    };
+    (f32x16::float_from(sums) * scale + bias).store_slice(&mut row[range]);
 }
 
 /// Sums of `ROWS` rows of a group, from row `FROM` on, and `BLOCKS` blocks.
@@ -191,7 +199,8 @@ pub(crate) fn put_rounded(values: &[f32], limit: u64, row: usize, group: &mut [P
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fearless_simd::{Level, dispatch};
+    use crate::simd::dispatch;
+    use fearless_simd::Level;
 
     fn value(i: usize) -> f32 {
         ((i * i * 31 + i * 17) % 97) as f32 / 97.0 - 0.5

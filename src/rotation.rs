@@ -10,7 +10,7 @@
 //! second transform starts on a new word.
 
 use crate::error::{Result, try_reserve};
-use crate::wht::{CHUNK, Source, beyond, beyond_to, in_registers, in_registers_to, sorted, walsh_hadamard};
+use crate::wht::{CHUNK, Source, beyond, beyond_to, load, put, put_all_times, transformed, walsh_hadamard};
 use fearless_simd::{Simd, SimdBase, f32x16};
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
@@ -85,12 +85,16 @@ impl Rotation {
             z.iter_mut().zip(second).for_each(|(z, factor)| *z *= factor);
         }
         match self.window {
-            64 => in_registers_to::<S, 4>(simd, sorted(simd, z.as_chunks().0), (first, scale), x),
-            128 => in_registers_to::<S, 8>(simd, sorted(simd, z.as_chunks().0), (first, scale), x),
+            64 => {
+                put_all_times(simd, transformed::<S, 4>(simd, load(simd, z.as_chunks().0)), (first, scale), x)
+            }
+            128 => {
+                put_all_times(simd, transformed::<S, 8>(simd, load(simd, z.as_chunks().0)), (first, scale), x)
+            }
             256.. => {
                 let z = &mut z[..self.window];
                 for chunk in z.as_chunks_mut::<CHUNK>().0 {
-                    in_registers::<S, 8>(sorted(simd, chunk.as_chunks().0), chunk);
+                    put(transformed::<S, 8>(simd, load(simd, chunk.as_chunks().0)), chunk);
                 }
                 beyond_to(simd, z, (first, scale), x);
             }
@@ -123,11 +127,11 @@ impl Rotation {
         x: &mut [f32],
     ) {
         if self.window == CHUNK {
-            return in_registers_to::<S, 8>(simd, values.sorted(simd, 0), (&self.factors, scale), x);
+            return put_all_times(simd, values.transformed(simd, 0), (&self.factors, scale), x);
         }
         let z = &mut z[..self.window];
         for (i, chunk) in z.as_chunks_mut::<CHUNK>().0.iter_mut().enumerate() {
-            in_registers::<S, 8>(values.sorted(simd, i), chunk);
+            put(values.transformed(simd, i), chunk);
         }
         beyond_to(simd, z, (&self.factors, scale), x);
     }
@@ -140,15 +144,11 @@ fn mix<S: Simd>(simd: S, x: &mut [f32], factors: &[f32]) {
         return walsh_hadamard(simd, x);
     }
     for (chunk, factors) in x.as_chunks_mut::<CHUNK>().0.iter_mut().zip(factors.as_chunks::<CHUNK>().0) {
-        let mut all = [f32x16::splat(simd, 0.0); 8];
-        for i in 0..4 {
-            let a = f32x16::from_slice(simd, &chunk[32 * i..][..16]);
-            let b = f32x16::from_slice(simd, &chunk[32 * i + 16..][..16]);
-            let a = a * f32x16::from_slice(simd, &factors[32 * i..][..16]);
-            let b = b * f32x16::from_slice(simd, &factors[32 * i + 16..][..16]);
-            (all[2 * i], all[2 * i + 1]) = a.deinterleave(b);
+        let mut all = load::<S, 8>(simd, chunk.as_chunks().0);
+        for i in 0..8 {
+            all[i] *= f32x16::from_slice(simd, &factors[16 * i..][..16]);
         }
-        in_registers::<S, 8>(all, chunk);
+        put(transformed(simd, all), chunk);
     }
     beyond(x);
 }
@@ -156,7 +156,8 @@ fn mix<S: Simd>(simd: S, x: &mut [f32], factors: &[f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fearless_simd::{Level, dispatch};
+    use crate::simd::dispatch;
+    use fearless_simd::Level;
 
     fn forward(rotation: &Rotation, x: &mut [f32]) {
         dispatch!(Level::new(), simd => rotation.forward(simd, x));

@@ -1,11 +1,43 @@
 //! The one place that picks a CPU tier.
 //!
-//! Kernels are written once and compiled for every tier of the target by `fearless_simd::dispatch!`, which is
-//! entered once per block. They use no fused multiply-add and no sum whose order depends on the tier, so every
+//! Kernels are written once and compiled for every tier of the target by [`dispatch!`], which is entered once per block. They use no fused multiply-add and no sum whose order depends on the tier, so every
 //! tier computes the same bits.
 
 use crate::error::{Error, Result};
 use fearless_simd::{Level, Simd};
+
+/// Compiles an expression for every tier, and runs it on that of a level. (That of `fearless_simd` compiles it for SSE4.2
+/// too, which takes as long as any other and is no tier of this library.)
+#[cfg(target_arch = "x86_64")]
+macro_rules! dispatch {
+    ($level:expr, $simd:ident => $op:expr) => {{
+        let level: fearless_simd::Level = $level;
+        if let Some($simd) = level.as_avx512() {
+            fearless_simd::Simd::vectorize(
+                $simd,
+                #[inline(always)]
+                || $op,
+            )
+        } else if let Some($simd) = level.as_avx2() {
+            fearless_simd::Simd::vectorize(
+                $simd,
+                #[inline(always)]
+                || $op,
+            )
+        } else {
+            let $simd = level.as_sse2().expect("x86-64 has SSE2");
+            fearless_simd::Simd::vectorize(
+                $simd,
+                #[inline(always)]
+                || $op,
+            )
+        }
+    }};
+}
+#[cfg(target_arch = "x86_64")]
+pub(crate) use dispatch;
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) use fearless_simd::dispatch;
 
 /// A CPU tier that this machine has.
 #[derive(Debug, Clone, Copy)]

@@ -83,7 +83,8 @@ fn pairwise(mut sums: [f32; 16]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fearless_simd::{Level, dispatch};
+    use crate::simd::dispatch;
+    use fearless_simd::Level;
 
     #[test]
     fn the_order_of_a_sum_does_not_depend_on_how_it_is_compiled() {

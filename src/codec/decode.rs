@@ -16,9 +16,10 @@ use crate::layout::{View, Views};
 use crate::pack::unpack;
 use crate::params::RateControl;
 use crate::scale;
+use crate::simd::dispatch;
 use crate::skeleton::index_bits;
 use crate::stepped::WIDEST_STEP;
-use fearless_simd::{Simd, dispatch};
+use fearless_simd::Simd;
 use std::ops::Range;
 
 /// Checks a block as far as that goes without its codec: header, sizes, checksums, and every value that is not

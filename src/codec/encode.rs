@@ -12,9 +12,10 @@ use crate::format::bytes::Section;
 use crate::layout::{View, Views};
 use crate::pack::BitPacker;
 use crate::quantize::Grid;
+use crate::simd::dispatch;
 use crate::skeleton::{fit_block, index_bits};
 use crc32fast::Hasher;
-use fearless_simd::{Simd, dispatch};
+use fearless_simd::Simd;
 
 impl Codec {
     /// Encodes `rows` to the start of `dst` and returns the size of the block. `dst` is written, never read.

@@ -8,8 +8,9 @@ use crate::pack::{BitPacker, bytes_for};
 use crate::params::{Params, Preset};
 use crate::quantize::Grid;
 use crate::rotation::Rotation;
+use crate::simd::dispatch;
 use crate::skeleton::{Skeleton, fit_block};
-use fearless_simd::{Level, dispatch};
+use fearless_simd::Level;
 
 /// What is stored per row, as parallel arrays.
 #[derive(Debug, Clone, PartialEq)]

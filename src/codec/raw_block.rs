@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 use crate::format::block::{FLAG_CHECKSUM, FLAG_POSITIONS, Header, Sections};
 use crate::format::bytes::Section;
 use crate::layout::Views;
+use crate::simd::dispatch;
 use crc32fast::Hasher;
-use fearless_simd::dispatch;
 use std::ops::Range;
 
 impl Codec {

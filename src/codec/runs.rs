@@ -18,11 +18,12 @@ use crate::layout::Views;
 use crate::pack::BitPacker;
 use crate::params::RateControl;
 use crate::rans::Encoder;
+use crate::simd::dispatch;
 use crate::skeleton::index_bits;
 use crate::stepped::{BlockStep, RowStep, Stepper, log_mean, step_of_weight};
 use crate::trellis::Stage;
 use crc32fast::Hasher;
-use fearless_simd::{Simd, dispatch};
+use fearless_simd::Simd;
 use std::ops::Range;
 
 impl Codec {

@@ -7,8 +7,9 @@ use super::row::check_finite;
 use crate::error::{Count, Error, Result, try_reserve, try_vec};
 use crate::layout::{Layout, View, Views};
 use crate::params::{NanPolicy, Params, Preset};
+use crate::simd::dispatch;
 use crate::skeleton::{FitReport, Fitter, QueryMetric, Skeleton};
-use fearless_simd::{Level, Simd, dispatch};
+use fearless_simd::{Level, Simd};
 
 /// A [`Fitter`] fed from views: rows go through the same assembly as in encoding.
 #[derive(Debug)]

@@ -12,8 +12,9 @@ use crate::codec::StreamFitter;
 use crate::error::{Count, Error, try_vec};
 use crate::layout::Views;
 
+use crate::simd::dispatch;
 use crate::skeleton::{FitReport, Skeleton};
-use fearless_simd::{Level, dispatch};
+use fearless_simd::Level;
 use libc::{c_void, size_t};
 
 /// A skeleton: immutable, to be shared by any number of threads and codecs.

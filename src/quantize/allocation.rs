@@ -180,7 +180,8 @@ fn distribute(variances: &[f32], floor: f64, budget: usize, widths: &mut [u8]) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fearless_simd::{Level, dispatch};
+    use crate::simd::dispatch;
+    use fearless_simd::Level;
 
     fn widths(variances: &[f32], bits: f32) -> Vec<u8> {
         let allocation = Allocation::new(variances, bits).unwrap();

@@ -8,9 +8,9 @@ mod grid;
 mod tables;
 
 use crate::sums::pairwise_on;
-use crate::wht::Source;
+use crate::wht::{self, Source};
 pub use allocation::Allocation;
-use fearless_simd::{Bytes, Simd, SimdBase, f32x16, u8x64, u16x32};
+use fearless_simd::{Simd, SimdBase, f32x16, u8x64};
 pub(crate) use grid::Grid;
 pub use tables::DISTORTION;
 use tables::POSITIVE_LEVELS;
@@ -134,10 +134,9 @@ impl Quantizer {
     /// As [`Quantizer::dequantize`], of the symbols that fill whole vectors, whose number is returned.
     #[inline(always)]
     fn by_planes<S: Simd>(&self, simd: S, symbols: &[u8], values: &mut [f32]) -> usize {
-        let planes = self.planes(simd);
         let (symbols, values) = (symbols.as_chunks::<64>().0, values.as_chunks_mut::<64>().0);
         for (symbols, values) in symbols.iter().zip(values) {
-            let levels = levels(planes, u8x64::from_slice(simd, symbols));
+            let levels = wht::levels(simd, &self.planes, u8x64::from_slice(simd, symbols));
             for i in 0..4 {
                 levels[i].store_slice(&mut values[16 * i..][..16]);
             }
@@ -155,29 +154,17 @@ impl Quantizer {
         inverse_scale: f32,
         symbols: &mut [u8],
     ) -> (f32, f32) {
-        let planes = self.planes(simd);
         let (mut zq, mut qq) = (f32x16::splat(simd, 0.0), f32x16::splat(simd, 0.0));
         let (values, symbols) = (values.as_chunks::<64>().0, symbols.as_chunks_mut::<64>().0);
         for (values, symbols) in values.iter().zip(symbols) {
             self.quantize(values, inverse_scale, symbols);
-            let levels = levels(planes, u8x64::from_slice(simd, symbols));
+            let levels = wht::levels(simd, &self.planes, u8x64::from_slice(simd, symbols));
             for i in 0..4 {
                 zq += f32x16::from_slice(simd, &values[16 * i..][..16]) * levels[i];
                 qq += levels[i] * levels[i];
             }
         }
         (pairwise_on(zq), pairwise_on(qq))
-    }
-
-    #[inline(always)]
-    fn planes<S: Simd>(&self, simd: S) -> [u8x64<S>; 4] {
-        let [a, b, c, d] = &self.planes;
-        [
-            u8x64::from_slice(simd, a),
-            u8x64::from_slice(simd, b),
-            u8x64::from_slice(simd, c),
-            u8x64::from_slice(simd, d),
-        ]
     }
 
     /// `values[i]` = level of `symbols[i]`. A symbol of more than `bits` bits gives the last level.
@@ -200,35 +187,16 @@ pub(crate) struct Nibbles<'a> {
 
 impl Source for Nibbles<'_> {
     #[inline(always)]
-    fn sorted<S: Simd>(&self, simd: S, chunk: usize) -> [f32x16<S>; 8] {
-        let planes = self.quantizer.planes(simd);
-        let packed = u8x64::from_slice(simd, &self.packed[64 * chunk..][..64]);
-        let (even, odd) = (levels(planes, packed & 0x0F), levels(planes, packed >> 4));
-        [even[0], odd[0], even[1], odd[1], even[2], odd[2], even[3], odd[3]]
+    fn transformed<S: Simd>(&self, simd: S, chunk: usize) -> [f32x16<S>; 8] {
+        wht::of_levels(simd, &self.quantizer.planes, &self.packed[64 * chunk..][..64])
     }
-}
-
-/// The levels of 64 symbols: the four bytes of sixteen levels are looked up one after the other.
-#[inline(always)]
-fn levels<S: Simd>([a, b, c, d]: [u8x64<S>; 4], symbols: u8x64<S>) -> [f32x16<S>; 4] {
-    let (a, b) = (a.swizzle_dyn_within_blocks(symbols), b.swizzle_dyn_within_blocks(symbols));
-    let (c, d) = (c.swizzle_dyn_within_blocks(symbols), d.swizzle_dyn_within_blocks(symbols));
-    let (low, high) = (a.interleave(b), c.interleave(d));
-    let (first, rest) = (words(low.0.bitcast(), high.0.bitcast()), words(low.1.bitcast(), high.1.bitcast()));
-    [first.0, first.1, rest.0, rest.1]
-}
-
-/// 32 values, of the lower and the upper halves of their bits.
-#[inline(always)]
-fn words<S: Simd>(low: u16x32<S>, high: u16x32<S>) -> (f32x16<S>, f32x16<S>) {
-    let (first, second) = low.interleave(high);
-    (first.bitcast(), second.bitcast())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fearless_simd::{Level, dispatch};
+    use crate::simd::dispatch;
+    use fearless_simd::Level;
 
     #[test]
     fn both_searches_find_the_nearest_level() {
