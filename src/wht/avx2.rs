@@ -13,39 +13,39 @@ use fearless_simd::kernel;
 kernel!(
     /// Of values in their order.
     #[inline]
-    pub fn of_values(avx2: Avx2, x: [__m256; 8]) -> [__m256; 8] {
+    pub fn of_values(avx2: Avx2, one: f32, x: [__m256; 8]) -> [__m256; 8] {
         // From registers by b5 b4 b3 and halves by b2, to registers by b4 b3 b2 and halves by b5.
-        let mut v = x;
+        let (mut v, one) = (x, _mm256_set1_ps(one));
         for i in 0..4 {
             let low = _mm256_permute2f128_ps::<0x20>(x[i], x[i + 4]);
             let high = _mm256_permute2f128_ps::<0x31>(x[i], x[i + 4]);
-            (v[2 * i], v[2 * i + 1]) = stage(avx2, low, high);
+            (v[2 * i], v[2 * i + 1]) = stage(avx2, one, low, high);
         }
-        rest(avx2, v)
+        rest(avx2, one, v)
     }
 );
 
 kernel!(
     /// Of values of even and of odd index: registers by b4 b3, halves by b5.
     #[inline]
-    pub fn of_halves(avx2: Avx2, even: [__m256; 4], odd: [__m256; 4]) -> [__m256; 8] {
+    pub fn of_halves(avx2: Avx2, one: f32, even: [__m256; 4], odd: [__m256; 4]) -> [__m256; 8] {
         let mut v = [even[0]; 8];
         for i in 0..4 {
             v[2 * i] = _mm256_add_ps(even[i], odd[i]);
             v[2 * i + 1] = _mm256_sub_ps(even[i], odd[i]);
         }
-        rest(avx2, v)
+        rest(avx2, _mm256_set1_ps(one), v)
     }
 );
 
 kernel!(
     /// The stages after the first, of registers by b4 b3 b0, halves by b5 and places by b2 b1.
     #[inline]
-    fn rest(avx2: Avx2, v: [__m256; 8]) -> [__m256; 8] {
+    fn rest(avx2: Avx2, one: __m256, v: [__m256; 8]) -> [__m256; 8] {
         let mut v = v;
         for i in 0..4 {
-            let (a, b) = stage(avx2, v[2 * i], v[2 * i + 1]);
-            (v[2 * i], v[2 * i + 1]) = stage(avx2, a, b);
+            let (a, b) = stage(avx2, one, v[2 * i], v[2 * i + 1]);
+            (v[2 * i], v[2 * i + 1]) = stage(avx2, one, a, b);
         }
         // Now registers by b4 b3 b2, places by b1 b0.
         for half in [2, 4] {
@@ -68,10 +68,12 @@ kernel!(
 
 kernel!(
     /// The stage of the lowest bit of a place; it becomes that of the register, whose bit becomes the highest of the place.
+    /// `one` is 1, which the compiler must not know: it would make horizontal sums and differences of shuffled
+    /// registers, which take twice as long.
     #[inline]
-    fn stage(avx2: Avx2, a: __m256, b: __m256) -> (__m256, __m256) {
+    fn stage(avx2: Avx2, one: __m256, a: __m256, b: __m256) -> (__m256, __m256) {
         let (even, odd) = (_mm256_shuffle_ps::<0x88>(a, b), _mm256_shuffle_ps::<0xDD>(a, b));
-        (_mm256_add_ps(even, odd), _mm256_sub_ps(even, odd))
+        (_mm256_fmadd_ps(odd, one, even), _mm256_fnmadd_ps(odd, one, even))
     }
 );
 

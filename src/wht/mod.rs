@@ -133,13 +133,14 @@ pub fn put_all_times<S: Simd, const N: usize>(
 pub fn transformed<S: Simd, const N: usize>(simd: S, mut all: [f32x16<S>; N]) -> [f32x16<S>; N] {
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     if let (Some(avx2), None, true) = (simd.level().as_avx2(), simd.level().as_avx512(), N >= 4) {
+        let one = std::hint::black_box(1.0);
         for i in (0..N).step_by(4) {
             let mut x = [f32x8::splat(simd, 0.0).into(); 8];
             for k in 0..4 {
                 let (low, high) = all[i + k].split();
                 (x[2 * k], x[2 * k + 1]) = (low.into(), high.into());
             }
-            put_eight(simd, avx2::of_values(avx2, x), &mut all[i..i + 4]);
+            put_eight(simd, avx2::of_values(avx2, one, x), &mut all[i..i + 4]);
         }
         return last_stages(all, 4);
     }
@@ -160,11 +161,12 @@ pub fn of_levels<S: Simd>(simd: S, planes: &[[u8; 64]; 4], packed: &[u8]) -> [f3
         for (table, plane) in tables.iter_mut().zip(planes) {
             *table = u8x32::from_slice(simd, &plane[..32]).into();
         }
+        let one = std::hint::black_box(1.0);
         for half in 0..2 {
             let packed = u8x32::from_slice(simd, &packed[32 * half..][..32]);
             let even = avx2::levels(avx2, tables, (packed & 0x0F).into());
             let odd = avx2::levels(avx2, tables, (packed >> 4).into());
-            put_eight(simd, avx2::of_halves(avx2, even, odd), &mut all[4 * half..][..4]);
+            put_eight(simd, avx2::of_halves(avx2, one, even, odd), &mut all[4 * half..][..4]);
         }
         return last_stages(all, 4);
     }
