@@ -1,7 +1,8 @@
 //! The one place that picks a CPU tier.
 //!
-//! Kernels are written once and compiled for every tier of the target by [`dispatch!`], which is entered once per block. They use no fused multiply-add that rounds otherwise, and no sum whose order depends on the tier, so every
-//! tier computes the same bits.
+//! Kernels are written once and compiled for every tier of the target by [`dispatch!`], which is entered once per block.
+//! They use no fused multiply-add that rounds otherwise, and no sum whose order depends on the tier, so every tier
+//! computes the same bits.
 
 use crate::error::{Error, Result};
 use fearless_simd::{Level, Simd};

@@ -294,10 +294,10 @@ impl<V: Views + ?Sized> Pass<'_, V> {
             let count = GROUP.min(self.rows.n - first);
             let mut chosen = [false; GROUP];
             let mut coded = [(RowCode::default(), RowError::default()); GROUP];
-            for r in 0..count {
+            for (r, chosen) in chosen.iter_mut().enumerate().take(count) {
                 let i = first + r;
                 self.codec.assembly().fill(simd, self.rows, i, group.row(r, dim), turn)?;
-                chosen[r] = !self.rows.is_protected(i);
+                *chosen = !self.rows.is_protected(i);
             }
             group::encode::<S, R>(&self.kernel, simd, group, &mut chosen, &mut coded);
             for r in 0..count {
