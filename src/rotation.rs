@@ -112,7 +112,7 @@ impl Rotation {
 
     /// Whether [`Rotation::inverse_of`] is for rotations like this one.
     #[inline(always)]
-    pub fn is_chunked(&self) -> bool {
+    pub(crate) fn is_chunked(&self) -> bool {
         self.window == self.len && self.len >= CHUNK
     }
 
