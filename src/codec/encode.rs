@@ -181,6 +181,18 @@ impl<'a> Writer<'a> {
         self.symbols.put(&bytes[..len]);
     }
 
+    /// As [`Writer::row`], of several rows without centres; `packed` has room for their symbols.
+    #[inline(always)]
+    fn rows(&mut self, codes: &[RowCode], (symbols, packed): (&[u8], &mut [u8])) {
+        let mut scales = [[0; 2]; GROUP];
+        for (scale, code) in scales.iter_mut().zip(codes) {
+            *scale = code.scale.to_le_bytes();
+        }
+        self.scales.put(scales[..codes.len()].as_flattened());
+        let len = self.grid.push(&mut self.packed_symbols, symbols, packed);
+        self.symbols.put(&packed[..len]);
+    }
+
     fn slot(&mut self, row: u32, position: Option<i32>) {
         self.slots.put(&row.to_le_bytes());
         if self.has_positions {
@@ -302,24 +314,43 @@ impl<V: Views + ?Sized> Pass<'_, V> {
             group::encode::<S, R>(&self.kernel, simd, group, &mut chosen, &mut coded);
             for r in 0..count {
                 let i = first + r;
-                let mut raw = false;
-                if !chosen[r] {
-                    raw = self.codec.assembly().load(simd, self.rows, i, row, turn)?.is_none();
-                    if raw {
+                if chosen[r] {
+                    tally.add(self.rows.weight(i), coded[r].1);
+                    continue;
+                }
+                match self.encode_unusual::<S, R>(simd, i, (row, scratch, turn))? {
+                    Some(code) => {
+                        coded[r] = code;
+                        tally.add(self.rows.weight(i), code.1);
+                    }
+                    None => {
                         scratch.symbols.fill(0);
                         self.store_raw(simd, i, row, bytes, writer, tally)?;
-                    } else {
-                        coded[r] = self.kernel.encode::<S, R>(simd, row, scratch);
                     }
-                    group.symbols(r, dim).copy_from_slice(&scratch.symbols[..dim]);
                 }
-                if !raw {
-                    tally.add(self.rows.weight(i), coded[r].1);
-                }
-                writer.row(coded[r].0, group.symbols(r, dim), bytes);
+                group.symbols(r, dim).copy_from_slice(&scratch.symbols[..dim]);
             }
+            writer.rows(&coded.map(|(code, _)| code)[..count], group.finished(count, dim));
         }
         Ok(())
+    }
+
+    /// Encodes a row that a group leaves out; `None` where it is to be stored raw. A function of its own: it is rarely called,
+    /// and large.
+    #[inline(never)]
+    fn encode_unusual<S: Simd, R: Distortion>(
+        &self,
+        simd: S,
+        i: usize,
+        (row, scratch, turn): (&mut [f32], &mut Scratch, &mut Turn),
+    ) -> Result<Option<(RowCode, RowError)>> {
+        simd.vectorize(
+            #[inline(always)]
+            || {
+                let peak = self.codec.assembly().load(simd, self.rows, i, row, turn)?;
+                Ok(peak.map(|_| self.kernel.encode::<S, R>(simd, row, scratch)))
+            },
+        )
     }
 
     fn store_raw<S: Simd>(

@@ -20,6 +20,8 @@ pub(super) struct Group {
     points: Vec<f32>,
     /// `[GROUP, dim]`
     symbols: Vec<u8>,
+    /// Room for the symbols, packed.
+    packed: Vec<u8>,
 }
 
 impl Group {
@@ -29,18 +31,25 @@ impl Group {
             values: try_vec(GROUP * dim, 0.0, WHAT)?,
             points: try_vec(GROUP * dim, 0.0, WHAT)?,
             symbols: try_vec(GROUP * dim, 0, WHAT)?,
+            packed: try_vec(GROUP * dim + 8, 0, WHAT)?,
         })
     }
 
     /// Bytes of the buffers.
     pub fn bytes(dim: usize) -> usize {
-        GROUP * dim * (2 * size_of::<f32>() + 1)
+        GROUP * dim * (2 * size_of::<f32>() + 2) + 8
     }
 
     /// Row `r`, of `dim` values.
     #[inline(always)]
     pub fn row(&mut self, r: usize, dim: usize) -> &mut [f32] {
         &mut self.values[r * dim..][..dim]
+    }
+
+    /// The symbols of the first `count` rows, and room for them, packed.
+    #[inline(always)]
+    pub fn finished(&mut self, count: usize, dim: usize) -> (&[u8], &mut [u8]) {
+        (&self.symbols[..count * dim], &mut self.packed)
     }
 
     /// Symbols of row `r`.
@@ -67,7 +76,7 @@ pub(super) fn encode<S: Simd, R: Distortion>(
     codes: &mut [(RowCode, RowError); GROUP],
 ) {
     let dim = kernel.skeleton.dim();
-    let Group { values, points, symbols } = group;
+    let Group { values, points, symbols, .. } = group;
     let (mut zz, mut zq, mut qq) = ([0.0_f32; GROUP], [0.0_f32; GROUP], [0.0_f32; GROUP]);
     for r in (0..GROUP).filter(|&r| chosen[r]) {
         kernel.rotation.forward(simd, &mut values[r * dim..][..dim]);

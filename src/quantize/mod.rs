@@ -4,13 +4,16 @@
 //! neighbouring levels; a value on a threshold of positive sign goes outward.
 
 mod allocation;
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+mod avx2;
 mod grid;
 mod tables;
 
 use crate::sums::pairwise_on;
 use crate::wht::{self, Source};
 pub use allocation::Allocation;
-use fearless_simd::{Simd, SimdBase, f32x16, u8x64};
+use fearless_simd::prelude::*;
+use fearless_simd::{f32x8, f32x16, i32x8, u8x32, u8x64};
 pub(crate) use grid::Grid;
 pub use tables::DISTORTION;
 use tables::POSITIVE_LEVELS;
@@ -30,12 +33,19 @@ pub struct Quantizer {
     thresholds: [f32; 128],
     /// How many thresholds lie at or below the start of each cell.
     below: [u8; CELLS],
+    /// The same of eight wide cells, for up to four bits: the threshold in each, or infinity.
+    wide: [f32; 8],
+    /// The symbol of what is not negative and below that threshold.
+    wide_symbols: [i32; 8],
 }
 
 /// Magnitudes are looked up in cells of 1/100, which is less than the smallest distance of two thresholds
 /// (0.019 with 8 bits), so a cell has one threshold at most. The last cell reaches to infinity and has none.
 const CELLS_PER_UNIT: f32 = 100.0;
 const CELLS: usize = 512;
+/// With up to four bits, a cell of this width has one threshold at most, and none is near its ends. The eighth reaches to
+/// infinity.
+const WIDE_CELL: f32 = 0.3;
 
 impl Quantizer {
     /// The quantiser with 1 to 8 bits.
@@ -61,7 +71,14 @@ impl Quantizer {
             *below = thresholds.iter().filter(|&&threshold| threshold <= start).count() as u8;
         }
         let planes = std::array::from_fn(|byte| std::array::from_fn(|i| levels[i % 16].to_le_bytes()[byte]));
-        Self { bits, levels, planes, thresholds, below }
+        let start = |cell: usize| cell as f32 * WIDE_CELL;
+        let first = |cell: usize| thresholds.iter().filter(|&&threshold| threshold <= start(cell)).count();
+        let wide = std::array::from_fn(|cell| {
+            let next = thresholds[first(cell).min(127)];
+            if cell == 7 || next < start(cell + 1) { next } else { f32::INFINITY }
+        });
+        let wide_symbols = std::array::from_fn(|cell| (half + first(cell)) as i32);
+        Self { bits, levels, planes, thresholds, below, wide, wide_symbols }
     }
 
     /// The levels in ascending order.
@@ -157,7 +174,7 @@ impl Quantizer {
         let (mut zq, mut qq) = (f32x16::splat(simd, 0.0), f32x16::splat(simd, 0.0));
         let (values, symbols) = (values.as_chunks::<64>().0, symbols.as_chunks_mut::<64>().0);
         for (values, symbols) in values.iter().zip(symbols) {
-            self.quantize(values, inverse_scale, symbols);
+            self.quantize_chunk(simd, values, inverse_scale, symbols);
             let levels = wht::levels(simd, &self.planes, u8x64::from_slice(simd, symbols));
             for i in 0..4 {
                 zq += f32x16::from_slice(simd, &values[16 * i..][..16]) * levels[i];
@@ -165,6 +182,34 @@ impl Quantizer {
             }
         }
         (pairwise_on(zq), pairwise_on(qq))
+    }
+
+    /// As [`Quantizer::quantize`], of up to four bits.
+    #[inline(always)]
+    fn quantize_chunk<S: Simd>(
+        &self,
+        simd: S,
+        values: &[f32; 64],
+        inverse_scale: f32,
+        symbols: &mut [u8; 64],
+    ) {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        if let (Some(avx2), None) = (simd.level().as_avx2(), simd.level().as_avx512()) {
+            let thresholds = f32x8::from_slice(simd, &self.wide).into();
+            let firsts = i32x8::from_slice(simd, &self.wide_symbols).into();
+            for (values, symbols) in values.as_chunks::<32>().0.iter().zip(symbols.as_chunks_mut::<32>().0) {
+                let mut all = [thresholds; 4];
+                for i in 0..4 {
+                    all[i] = f32x8::from_slice(simd, &values[8 * i..][..8]).into();
+                }
+                let found: u8x32<S> =
+                    avx2::symbols(avx2, all, inverse_scale, thresholds, firsts, self.bits).simd_into(simd);
+                found.store_slice(symbols);
+            }
+            return;
+        }
+        let _ = simd;
+        self.quantize(values, inverse_scale, symbols);
     }
 
     /// `values[i]` = level of `symbols[i]`. A symbol of more than `bits` bits gives the last level.
@@ -209,6 +254,32 @@ mod tests {
                 let chosen = (quantizer.levels()[usize::from(symbol)] - value).abs();
                 let best = quantizer.levels().iter().map(|l| (l - value).abs()).fold(f32::MAX, f32::min);
                 assert!(chosen <= best * (1.0 + 1e-5) + 1e-6, "{bits} bits, {value}: {chosen} > {best}");
+            }
+        }
+    }
+
+    /// Also right on thresholds and at the ends of cells.
+    #[test]
+    fn tiers_find_the_same_symbols() {
+        let steps = |x: f32| [x.next_down(), x, x.next_up()];
+        for bits in 1..=4 {
+            let quantizer = Quantizer::new(bits);
+            let cells = (0..=8).flat_map(|cell| steps(cell as f32 * WIDE_CELL));
+            let mut values: Vec<f32> = (-4000..=4000).map(|i| i as f32 * 1e-3).chain(cells).collect();
+            values.extend(quantizer.thresholds.into_iter().flat_map(steps));
+            values.extend([1e-30, 7.0, 1e4, 1e20, f32::MAX, f32::INFINITY]);
+            values.extend(values.clone().iter().map(|x| -x));
+            values.resize(values.len().next_multiple_of(64), 0.0);
+            let mut plain = vec![0; values.len()];
+            for scale in [1.0, 0.37] {
+                quantizer.quantize(&values, scale, &mut plain);
+                for level in [Level::baseline(), Level::new()] {
+                    for (values, plain) in values.as_chunks::<64>().0.iter().zip(plain.as_chunks::<64>().0) {
+                        let mut symbols = [0; 64];
+                        dispatch!(level, simd => quantizer.quantize_chunk(simd, values, scale, &mut symbols));
+                        assert_eq!(symbols, *plain, "{bits} bits, {values:?} times {scale}");
+                    }
+                }
             }
         }
     }

@@ -56,6 +56,7 @@ pub fn beyond(x: &mut [f32]) {
 #[inline(always)]
 pub fn beyond_to<S: Simd>(simd: S, z: &mut [f32], (factors, scale): (&[f32], f32), x: &mut [f32]) {
     let len = z.len();
+    let (factors, x) = (&factors[..len], &mut x[..len]);
     if len == 2 * CHUNK {
         for i in (0..CHUNK).step_by(16) {
             let [a, b] = at(simd, z, [i, i + CHUNK]);
@@ -123,8 +124,9 @@ pub fn put_all_times<S: Simd, const N: usize>(
     (factors, scale): (&[f32], f32),
     x: &mut [f32],
 ) {
-    for (i, z) in all.into_iter().enumerate() {
-        put_times(simd, z, (factors, scale), x, 16 * i);
+    let (factors, x) = (&factors.as_chunks::<16>().0[..N], &mut x.as_chunks_mut::<16>().0[..N]);
+    for i in 0..N {
+        (all[i] * f32x16::from_slice(simd, &factors[i]) * scale).store_slice(&mut x[i]);
     }
 }
 
