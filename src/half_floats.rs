@@ -4,7 +4,10 @@
 //! vectorise. Every tier gives the bits that `half` gives, but for finite values beyond the range of a type, which become its
 //! largest finite value, of the same sign; NaN and infinities stay what they are.
 
+use fearless_simd::Simd;
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use fearless_simd::prelude::*;
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use fearless_simd::{f32x8, f32x16, u16x8, u16x16};
 use half::{bf16, f16};
 
@@ -25,6 +28,7 @@ pub fn widen<S: Simd>(simd: S, halves: &[u16; 16]) -> [f32; 16] {
         let high: f32x8<S> = x86::widen_8(avx2, high.into()).simd_into(simd);
         return low.combine(high).into();
     }
+    let _ = simd;
     let mut values = [0.0; 16];
     for i in 0..16 {
         values[i] = from_f16(f16::from_bits(halves[i]));
@@ -49,6 +53,7 @@ pub fn narrow<S: Simd>(simd: S, values: &[f32; 16]) -> [u16; 16] {
         let high: u16x8<S> = x86::narrow_8(avx2, high.into()).simd_into(simd);
         return low.combine(high).into();
     }
+    let _ = simd;
     let mut halves = [0; 16];
     for i in 0..16 {
         halves[i] = to_f16(values[i]).to_bits();

@@ -13,7 +13,9 @@ use crate::sums::pairwise_on;
 use crate::wht::{self, Source};
 pub use allocation::Allocation;
 use fearless_simd::prelude::*;
-use fearless_simd::{f32x8, f32x16, i32x8, u8x32, u8x64};
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use fearless_simd::{f32x8, i32x8, u8x32};
+use fearless_simd::{f32x16, u8x64};
 pub(crate) use grid::Grid;
 pub use tables::DISTORTION;
 use tables::POSITIVE_LEVELS;
@@ -34,8 +36,16 @@ pub struct Quantizer {
     /// How many thresholds lie at or below the start of each cell.
     below: [u8; CELLS],
     /// The same of eight wide cells, for up to four bits: the threshold in each, or infinity.
+    #[cfg_attr(
+        not(any(target_arch = "x86", target_arch = "x86_64")),
+        expect(dead_code, reason = "for AVX2")
+    )]
     wide: [f32; 8],
     /// The symbol of what is not negative and below that threshold.
+    #[cfg_attr(
+        not(any(target_arch = "x86", target_arch = "x86_64")),
+        expect(dead_code, reason = "for AVX2")
+    )]
     wide_symbols: [i32; 8],
 }
 

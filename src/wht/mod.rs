@@ -4,7 +4,9 @@
 mod avx2;
 
 use fearless_simd::prelude::*;
-use fearless_simd::{f32x8, f32x16, u8x32, u8x64, u16x32};
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use fearless_simd::{f32x8, u8x32};
+use fearless_simd::{f32x16, u8x64, u16x32};
 
 /// What is transformed in registers.
 pub const CHUNK: usize = 128;
@@ -146,6 +148,7 @@ pub fn transformed<S: Simd, const N: usize>(simd: S, mut all: [f32x16<S>; N]) ->
         }
         return last_stages(all, 4);
     }
+    let _ = simd;
     for i in 0..N / 2 {
         (all[2 * i], all[2 * i + 1]) = all[2 * i].deinterleave(all[2 * i + 1]);
     }
