@@ -10,7 +10,7 @@ use fearless_simd::kernel;
 
 kernel!(
     /// The symbols of `values · inverse_scale`. Magnitudes are looked up in eight cells, of which each has one threshold,
-    /// or infinity; `firsts` are the symbols of what is not negative and below it.
+    /// or NaN; `firsts` are the symbols of what is not negative and below it.
     #[inline]
     pub fn symbols(
         avx2: Avx2,

@@ -35,7 +35,8 @@ pub struct Quantizer {
     thresholds: [f32; 128],
     /// How many thresholds lie at or below the start of each cell.
     below: [u8; CELLS],
-    /// The same of eight wide cells, for up to four bits: the threshold in each, or infinity.
+    /// The same of eight wide cells, for up to four bits: the threshold in each, or NaN, which nothing
+    /// reaches.
     #[cfg_attr(
         not(any(target_arch = "x86", target_arch = "x86_64")),
         expect(dead_code, reason = "for AVX2")
@@ -85,7 +86,8 @@ impl Quantizer {
         let first = |cell: usize| thresholds.iter().filter(|&&threshold| threshold <= start(cell)).count();
         let wide = std::array::from_fn(|cell| {
             let next = thresholds[first(cell).min(127)];
-            if cell == 7 || next < start(cell + 1) { next } else { f32::INFINITY }
+            let inside = next.is_finite() && (cell == 7 || next < start(cell + 1));
+            if inside { next } else { f32::NAN }
         });
         let wide_symbols = std::array::from_fn(|cell| (half + first(cell)) as i32);
         Self { bits, levels, planes, thresholds, below, wide, wide_symbols }
