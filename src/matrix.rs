@@ -261,25 +261,4 @@ mod tests {
         let matrix = Matrix::new(3, 2, |_, _| 0.0).unwrap();
         assert!(matrix.unit() > 0.0);
     }
-
-    #[test]
-    #[ignore]
-    fn speed() {
-        for d in [128, 512, 1152] {
-            let matrix = Matrix::new(d, d, |k, c| value(k * d + c)).unwrap();
-            let packed = vec![[[3; 2]; GROUP]; 8 * matrix.pairs()];
-            let scales = [1.0; 64];
-            let mut out = vec![0.0; 64 * matrix.stride()];
-            for level in [Level::new(), Level::new().as_avx2().map(fearless_simd::Simd::level).unwrap()] {
-                let start = std::time::Instant::now();
-                let mut n = 0;
-                while start.elapsed().as_millis() < 500 {
-                    dispatch!(level, simd => matrix.multiply(simd, &packed, matrix.pairs(), &scales, &[], &mut out));
-                    n += 64 * d;
-                }
-                let rate = n as f64 / start.elapsed().as_secs_f64();
-                eprintln!("d {d}: {:.0} Mvalues/s, {:.0} GOP/s", rate / 1e6, rate * 2.0 * d as f64 / 1e9);
-            }
-        }
-    }
 }

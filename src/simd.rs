@@ -5,6 +5,8 @@
 //! computes the same bits.
 
 use crate::error::{Error, Result};
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use fearless_simd::x86::Avx2;
 use fearless_simd::{Level, Simd};
 
 /// Compiles an expression for every tier, and runs it on that of a level. (That of `fearless_simd` compiles it for SSE4.2
@@ -102,6 +104,14 @@ fn code_of(level: Level) -> u32 {
         () if neon(level).is_some() => NEON,
         () => SCALAR,
     }
+}
+
+/// The token of AVX2, where that is the tier: what has instructions of its own there, and none with AVX-512.
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+#[inline(always)]
+pub(crate) fn only_avx2<S: Simd>(simd: S) -> Option<Avx2> {
+    let level = simd.level();
+    if level.as_avx512().is_some() { None } else { level.as_avx2() }
 }
 
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]

@@ -51,8 +51,8 @@ impl Assembly<'_> {
         Ok(error)
     }
 
-    /// Reads row `i` as the kernel sees it: rotary embedding undone, times the gains. Returns its largest magnitude, or none where it
-    /// is to be stored raw; a row that cannot be coded is an error.
+    /// Reads row `i` as the kernel sees it: rotary embedding undone, times the gains. Returns whether it is to be coded, not
+    /// stored raw; a row that cannot be coded is an error.
     #[inline(always)]
     pub fn load<S: Simd, V: Views + ?Sized>(
         &self,
@@ -61,13 +61,12 @@ impl Assembly<'_> {
         i: usize,
         row: &mut [f32],
         turn: &mut Turn,
-    ) -> Result<Option<f32>> {
+    ) -> Result<bool> {
         self.fill(simd, rows, i, row, turn)?;
-        let peak = peak(row);
         match self.nan_policy {
-            _ if rows.is_protected(i) => Ok(None),
-            _ if peak.is_finite() => Ok(Some(peak)),
-            NanPolicy::Raw => Ok(None),
+            _ if rows.is_protected(i) => Ok(false),
+            _ if peak(row).is_finite() => Ok(true),
+            NanPolicy::Raw => Ok(false),
             NanPolicy::Reject => Err(Error::NotFinite { row: i }),
         }
     }
@@ -133,6 +132,7 @@ impl<V: ?Sized> Rows<'_, V> {
     pub(super) fn weight(&self, i: usize) -> f32 {
         self.weights.map_or(1.0, |weights| weights[i])
     }
+
     /// Whether the caller wants row `i` raw.
     #[inline(always)]
     pub(super) fn is_protected(&self, i: usize) -> bool {

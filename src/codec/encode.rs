@@ -97,6 +97,7 @@ impl Codec {
     }
 
     /// Fits the block's own skeleton to its rows, those that will be stored raw left out.
+    #[inline(always)]
     fn fit<S: Simd, V: Views + ?Sized>(
         &self,
         simd: S,
@@ -109,12 +110,12 @@ impl Codec {
         let block = &mut own.rows[..rows.n * dim];
         let weights = &mut own.weights[..rows.n];
         for (i, (to, weight)) in block.chunks_exact_mut(dim).zip(weights.iter_mut()).enumerate() {
-            if self.assembly().load(simd, rows, i, row, turn)?.is_none() {
-                to.fill(0.0);
-                *weight = 0.0;
-            } else {
+            if self.assembly().load(simd, rows, i, row, turn)? {
                 to.copy_from_slice(row);
                 *weight = rows.weight(i);
+            } else {
+                to.fill(0.0);
+                *weight = 0.0;
             }
         }
         if weights.iter().all(|&weight| weight == 0.0) {
@@ -275,7 +276,7 @@ impl<V: Views + ?Sized> Pass<'_, V> {
         let bound = f64::from(self.codec.params.settings().max_abs_error);
         for i in 0..self.rows.n {
             let mut code = RowCode::default();
-            if self.codec.assembly().load(simd, self.rows, i, row, turn)?.is_none() {
+            if !self.codec.assembly().load(simd, self.rows, i, row, turn)? {
                 scratch.symbols.fill(0);
                 self.store_raw(simd, i, row, bytes, writer, tally)?;
             } else {
@@ -347,8 +348,8 @@ impl<V: Views + ?Sized> Pass<'_, V> {
         simd.vectorize(
             #[inline(always)]
             || {
-                let peak = self.codec.assembly().load(simd, self.rows, i, row, turn)?;
-                Ok(peak.map(|_| self.kernel.encode::<S, R>(simd, row, scratch)))
+                let coded = self.codec.assembly().load(simd, self.rows, i, row, turn)?;
+                Ok(if coded { Some(self.kernel.encode::<S, R>(simd, row, scratch)) } else { None })
             },
         )
     }

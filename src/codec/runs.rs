@@ -209,8 +209,8 @@ impl<V: Views + ?Sized, F: Fn(usize) -> i8> Pass<'_, V, &F> {
         let raw = &mut raw[rows.clone()];
         let mut coded = [false; PANEL];
         for (r, i) in rows.clone().enumerate() {
-            raw[r] = self.codec.assembly().load(simd, self.rows, i, passage.row(panel, r), turn)?.is_none();
-            coded[r] = !raw[r];
+            coded[r] = self.codec.assembly().load(simd, self.rows, i, passage.row(panel, r), turn)?;
+            raw[r] = !coded[r];
             steps[r] = RowStep { gain: 0, step: (self.step_of_row)(i) };
         }
         passage.analyse(simd, panel, (&coded[..count], steps), scratch);

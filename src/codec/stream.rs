@@ -74,7 +74,7 @@ impl StreamFitter {
         for i in 0..rows.n {
             let assembly =
                 Assembly { layout: &self.layout, nan_policy: self.nan_policy, angles: &self.angles };
-            if assembly.load(simd, rows, i, &mut self.row, &mut self.turn)?.is_some() {
+            if assembly.load(simd, rows, i, &mut self.row, &mut self.turn)? {
                 self.panel.extend_from_slice(&self.row);
                 self.weights.push(rows.weight(i));
                 if self.weights.len() == PANEL {

@@ -9,6 +9,8 @@ mod avx2;
 mod grid;
 mod tables;
 
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use crate::simd::only_avx2;
 use crate::sums::pairwise_on;
 use crate::wht::{self, Source};
 pub use allocation::Allocation;
@@ -206,7 +208,7 @@ impl Quantizer {
         symbols: &mut [u8; 64],
     ) {
         #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-        if let (Some(avx2), None) = (simd.level().as_avx2(), simd.level().as_avx512()) {
+        if let Some(avx2) = only_avx2(simd) {
             let thresholds = f32x8::from_slice(simd, &self.wide).into();
             let firsts = i32x8::from_slice(simd, &self.wide_symbols).into();
             for (values, symbols) in values.as_chunks::<32>().0.iter().zip(symbols.as_chunks_mut::<32>().0) {

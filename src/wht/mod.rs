@@ -3,6 +3,8 @@
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 mod avx2;
 
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use crate::simd::only_avx2;
 use fearless_simd::prelude::*;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use fearless_simd::{f32x8, u8x32};
@@ -58,41 +60,43 @@ pub fn beyond(x: &mut [f32]) {
 #[inline(always)]
 pub fn beyond_to<S: Simd>(simd: S, z: &mut [f32], (factors, scale): (&[f32], f32), x: &mut [f32]) {
     let len = z.len();
-    let (factors, x) = (&factors[..len], &mut x[..len]);
+    let vectors = len / 16;
+    let (factors, x) = (&factors.as_chunks().0[..vectors], &mut x.as_chunks_mut().0[..vectors]);
     if len == 2 * CHUNK {
-        for i in (0..CHUNK).step_by(16) {
-            let [a, b] = at(simd, z, [i, i + CHUNK]);
-            put_times(simd, a + b, (factors, scale), x, i);
-            put_times(simd, a - b, (factors, scale), x, i + CHUNK);
+        let half = vectors / 2;
+        for i in 0..half {
+            let [a, b] = at(simd, z, [i, i + half]);
+            put_times(simd, a + b, (&factors[i], scale), &mut x[i]);
+            put_times(simd, a - b, (&factors[i + half], scale), &mut x[i + half]);
         }
         return;
     }
-    let quarter = len / 4;
-    for part in z.chunks_exact_mut(quarter) {
+    for part in z.chunks_exact_mut(len / 4) {
         beyond(part);
     }
-    for i in (0..quarter).step_by(16) {
-        let [a, b, c, d] = at(simd, z, [i, i + quarter, i + 2 * quarter, i + 3 * quarter]);
+    let quarter = vectors / 4;
+    for i in 0..quarter {
+        let places = [i, i + quarter, i + 2 * quarter, i + 3 * quarter];
+        let [a, b, c, d] = at(simd, z, places);
         let ((ab, a_b), (cd, c_d)) = ((a + b, a - b), (c + d, c - d));
-        put_times(simd, ab + cd, (factors, scale), x, i);
-        put_times(simd, a_b + c_d, (factors, scale), x, i + quarter);
-        put_times(simd, ab - cd, (factors, scale), x, i + 2 * quarter);
-        put_times(simd, a_b - c_d, (factors, scale), x, i + 3 * quarter);
+        for (sum, place) in [ab + cd, a_b + c_d, ab - cd, a_b - c_d].into_iter().zip(places) {
+            put_times(simd, sum, (&factors[place], scale), &mut x[place]);
+        }
     }
 }
 
 /// Writes a vector, times its factors and the scale.
 #[inline(always)]
-fn put_times<S: Simd>(simd: S, z: f32x16<S>, (factors, scale): (&[f32], f32), x: &mut [f32], at: usize) {
-    let factor = f32x16::from_slice(simd, &factors[at..][..16]);
-    (z * factor * scale).store_slice(&mut x[at..][..16]);
+fn put_times<S: Simd>(simd: S, z: f32x16<S>, (factors, scale): (&[f32; 16], f32), x: &mut [f32; 16]) {
+    (z * f32x16::from_slice(simd, factors) * scale).store_slice(x);
 }
 
 #[inline(always)]
-fn at<S: Simd, const N: usize>(simd: S, z: &[f32], starts: [usize; N]) -> [f32x16<S>; N] {
+fn at<S: Simd, const N: usize>(simd: S, z: &[f32], places: [usize; N]) -> [f32x16<S>; N] {
+    let z = z.as_chunks::<16>().0;
     let mut all = [f32x16::splat(simd, 0.0); N];
     for i in 0..N {
-        all[i] = f32x16::from_slice(simd, &z[starts[i]..][..16]);
+        all[i] = f32x16::from_slice(simd, &z[places[i]]);
     }
     all
 }
@@ -126,9 +130,9 @@ pub fn put_all_times<S: Simd, const N: usize>(
     (factors, scale): (&[f32], f32),
     x: &mut [f32],
 ) {
-    let (factors, x) = (&factors.as_chunks::<16>().0[..N], &mut x.as_chunks_mut::<16>().0[..N]);
+    let (factors, x) = (&factors.as_chunks().0[..N], &mut x.as_chunks_mut().0[..N]);
     for i in 0..N {
-        (all[i] * f32x16::from_slice(simd, &factors[i]) * scale).store_slice(&mut x[i]);
+        put_times(simd, all[i], (&factors[i], scale), &mut x[i]);
     }
 }
 
@@ -136,7 +140,7 @@ pub fn put_all_times<S: Simd, const N: usize>(
 #[inline(always)]
 pub fn transformed<S: Simd, const N: usize>(simd: S, mut all: [f32x16<S>; N]) -> [f32x16<S>; N] {
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-    if let (Some(avx2), None, true) = (simd.level().as_avx2(), simd.level().as_avx512(), N >= 4) {
+    if let (Some(avx2), true) = (only_avx2(simd), N >= 4) {
         let one = std::hint::black_box(1.0);
         for i in (0..N).step_by(4) {
             let mut x = [f32x8::splat(simd, 0.0).into(); 8];
@@ -161,7 +165,7 @@ pub fn transformed<S: Simd, const N: usize>(simd: S, mut all: [f32x16<S>; N]) ->
 pub fn of_levels<S: Simd>(simd: S, planes: &[[u8; 64]; 4], packed: &[u8]) -> [f32x16<S>; 8] {
     let mut all = [f32x16::splat(simd, 0.0); 8];
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-    if let (Some(avx2), None) = (simd.level().as_avx2(), simd.level().as_avx512()) {
+    if let Some(avx2) = only_avx2(simd) {
         let mut tables = [u8x32::splat(simd, 0).into(); 4];
         for (table, plane) in tables.iter_mut().zip(planes) {
             *table = u8x32::from_slice(simd, &plane[..32]).into();
