@@ -4,8 +4,9 @@
 //! other threads may be writing neighbouring elements of the same memory.
 
 use crate::error::{Error, Result};
-use crate::half_floats::{from_bf16, from_f16, narrow, to_bf16, to_f16, widen};
-use fearless_simd::Simd;
+use crate::half_floats::{from_bf16, from_f16, narrow, narrow_inside, to_bf16, to_f16, widen};
+use fearless_simd::prelude::*;
+use fearless_simd::u16x16;
 use half::{bf16, f16};
 use std::cell::Cell;
 
@@ -203,13 +204,54 @@ fn widen_all<S: Simd>(simd: S, cells: &[Cell<f16>], values: &mut [f32]) {
 #[inline(always)]
 fn narrow_all<S: Simd>(simd: S, values: &[f32], cells: &[Cell<f16>]) {
     let ((cells, last_cells), (values, last)) = (cells.as_chunks::<16>(), values.as_chunks::<16>());
+    let mut peak = u16x16::splat(simd, 0);
     for (cells, values) in cells.iter().zip(values) {
-        let halves = narrow(simd, values);
-        for i in 0..16 {
-            cells[i].set(f16::from_bits(halves[i]));
+        let halves = narrow_inside(simd, values);
+        peak = peak.max(halves & 0x7FFF);
+        put_halves(halves, cells);
+    }
+    // Seldom: what is infinite may have been out of range.
+    if peak.simd_ge(f16::INFINITY.to_bits()).any_true() {
+        for (cells, values) in cells.iter().zip(values) {
+            put_halves(narrow(simd, values), cells);
         }
     }
     for (cell, value) in last_cells.iter().zip(last) {
         cell.set(to_f16(*value));
+    }
+}
+
+#[inline(always)]
+fn put_halves<S: Simd>(halves: u16x16<S>, cells: &[Cell<f16>; 16]) {
+    let halves: [u16; 16] = halves.into();
+    for i in 0..16 {
+        cells[i].set(f16::from_bits(halves[i]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::dispatch;
+    use fearless_simd::Level;
+
+    /// Vectors and what is left of them, with and without a value that is out of range.
+    #[test]
+    fn what_is_written_is_cut_to_the_range_of_its_type() {
+        let extremes = [65504.0, 65519.0, 65520.0, -1e30, f32::MAX, f32::INFINITY, -f32::INFINITY, f32::NAN];
+        for extreme in extremes {
+            for at in [0, 5, 31, 33] {
+                let mut values: Vec<f32> = (0..35).map(|i| i as f32 / 7.0 - 2.0).collect();
+                values[at] = extreme;
+                let plain: Vec<u16> = values.iter().map(|&value| to_f16(value).to_bits()).collect();
+                for level in [Level::baseline(), Level::new()] {
+                    let mut memory = [f16::ZERO; 35];
+                    let elements = Elements::F16(Cell::from_mut(&mut memory[..]).as_slice_of_cells());
+                    dispatch!(level, simd => elements.write(simd, 0, 1, &values));
+                    let written: Vec<u16> = memory.iter().map(|half| half.to_bits()).collect();
+                    assert_eq!(written, plain, "{extreme} at {at}");
+                }
+            }
+        }
     }
 }

@@ -4,11 +4,10 @@
 //! vectorise. Every tier gives the bits that `half` gives, but for finite values beyond the range of a type, which become its
 //! largest finite value, of the same sign; NaN and infinities stay what they are.
 
-use fearless_simd::Simd;
-#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use fearless_simd::prelude::*;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-use fearless_simd::{f32x8, f32x16, u16x8, u16x16};
+use fearless_simd::{f32x8, u16x8};
+use fearless_simd::{f32x16, u16x16};
 use half::{bf16, f16};
 
 const INFINITY: u32 = 0x7F80_0000;
@@ -38,27 +37,32 @@ pub fn widen<S: Simd>(simd: S, halves: &[u16; 16]) -> [f32; 16] {
 
 /// The bits of binary16 of sixteen values.
 #[inline(always)]
-pub fn narrow<S: Simd>(simd: S, values: &[f32; 16]) -> [u16; 16] {
+pub fn narrow<S: Simd>(simd: S, values: &[f32; 16]) -> u16x16<S> {
+    let values = f32x16::from_slice(simd, values);
+    let inside = values.max(f16::MIN.to_f32_const()).min(f16::MAX.to_f32_const());
+    let cut: [f32; 16] = values.abs().simd_lt(f32::INFINITY).select(inside, values).into();
+    narrow_inside(simd, &cut)
+}
+
+/// As [`narrow`], of values that are not finite or within the range; others become infinite.
+#[inline(always)]
+pub fn narrow_inside<S: Simd>(simd: S, values: &[f32; 16]) -> u16x16<S> {
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     if let Some(avx2) = simd.level().as_avx2() {
         let values = f32x16::from_slice(simd, values);
-        let inside = values.max(f16::MIN.to_f32_const()).min(f16::MAX.to_f32_const());
-        let values = values.abs().simd_lt(f32::INFINITY).select(inside, values);
         if let Some(avx512) = simd.level().as_avx512() {
-            let narrow: u16x16<S> = x86::narrow_16(avx512, values.into()).simd_into(simd);
-            return narrow.into();
+            return x86::narrow_16(avx512, values.into()).simd_into(simd);
         }
         let (low, high) = values.split();
         let low: u16x8<S> = x86::narrow_8(avx2, low.into()).simd_into(simd);
         let high: u16x8<S> = x86::narrow_8(avx2, high.into()).simd_into(simd);
-        return low.combine(high).into();
+        return low.combine(high);
     }
-    let _ = simd;
     let mut halves = [0; 16];
     for i in 0..16 {
         halves[i] = to_f16(values[i]).to_bits();
     }
-    halves
+    halves.simd_into(simd)
 }
 
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
@@ -208,7 +212,7 @@ mod tests {
         }
         for level in levels() {
             for (values, expected) in values.as_chunks::<16>().0.iter().zip(expected.as_chunks::<16>().0) {
-                let narrow = dispatch!(level, simd => narrow(simd, values));
+                let narrow: [u16; 16] = dispatch!(level, simd => narrow(simd, values).into());
                 assert_eq!(narrow, *expected, "{level:?}, {values:?}");
             }
         }

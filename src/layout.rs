@@ -112,42 +112,57 @@ impl Layout {
 /// Where the rows of one segment lie: element `(row, col)` is `elements[base + row·row_stride + col·col_stride]`.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'a> {
-    elements: Elements<'a>,
+    /// `None` where what is decoded is not wanted.
+    elements: Option<Elements<'a>>,
     base: usize,
+    shape: (usize, usize),
     row_stride: isize,
     col_stride: isize,
 }
 
 impl<'a> View<'a> {
-    /// A view of `rows` × `cols` elements that all lie inside `elements`.
+    /// What is decoded to here is dropped.
+    pub const NOWHERE: Self = Self { elements: None, base: 0, shape: (0, 0), row_stride: 0, col_stride: 0 };
+
+    /// A view of `shape`, rows by columns, whose elements all lie inside `elements`.
     pub fn new(
         elements: Elements<'a>,
         base: usize,
-        (rows, cols): (usize, usize),
+        shape: (usize, usize),
         (row_stride, col_stride): (isize, isize),
     ) -> Result<Self> {
         let outside = Error::OutOfRange { what: "a view" };
-        let (low, high) = extent((rows, cols), (row_stride, col_stride)).ok_or(outside.clone())?;
+        let (low, high) = extent(shape, (row_stride, col_stride)).ok_or(outside.clone())?;
         let first = base.checked_add_signed(low);
         let last = base.checked_add_signed(high);
         match (first, last) {
             (Some(_), Some(last)) if last < elements.len() => {
-                Ok(Self { elements, base, row_stride, col_stride })
+                Ok(Self { elements: Some(elements), base, shape, row_stride, col_stride })
             }
             _ => Err(outside),
         }
     }
 
-    /// Reads row `row` into `values`.
+    /// Reads row `row` into `values`; from nowhere, nothing.
     #[inline(always)]
     pub(crate) fn read<S: Simd>(&self, simd: S, row: usize, values: &mut [f32]) {
-        self.elements.read(simd, self.start(row), self.col_stride, values);
+        if let Some(elements) = &self.elements {
+            elements.read(simd, self.start(row), self.col_stride, values);
+        }
     }
 
     /// Writes `values` as row `row`.
     #[inline(always)]
     pub(crate) fn write<S: Simd>(&self, simd: S, row: usize, values: &[f32]) {
-        self.elements.write(simd, self.start(row), self.col_stride, values);
+        if let Some(elements) = &self.elements {
+            elements.write(simd, self.start(row), self.col_stride, values);
+        }
+    }
+
+    /// Whether what is decoded to here is dropped.
+    #[inline(always)]
+    pub(crate) fn is_nowhere(&self) -> bool {
+        self.elements.is_none()
     }
 
     #[inline(always)]
@@ -165,21 +180,26 @@ pub(crate) fn extent((rows, cols): (usize, usize), strides: (isize, isize)) -> O
     Some((row.min(0).checked_add(col.min(0))?, row.max(0).checked_add(col.max(0))?))
 }
 
-/// The views of a block, by segment. Implemented by slices here and by the pointers of the C API there.
-pub(crate) trait Views {
-    /// The view of a segment of `dim` coordinates; `None` where the caller does not want it decoded.
-    fn view(&self, segment: usize, dim: usize) -> Result<Option<View<'_>>>;
-}
-
-impl Views for [View<'_>] {
-    fn view(&self, segment: usize, _dim: usize) -> Result<Option<View<'_>>> {
-        let missing = Error::BadShape {
-            what: "number of views",
-            got: self.len(),
-            expected: Count::AtLeast(segment + 1),
-        };
-        self.get(segment).copied().map(Some).ok_or(missing)
+/// Whether there is a view for every segment of `layout`, of `n` rows or of nowhere; no rows need none.
+pub(crate) fn check_views(views: &[View<'_>], layout: &Layout, n: usize) -> Result<()> {
+    let (got, count) = (views.len(), layout.segments.len());
+    if got != count && n > 0 {
+        return Err(Error::BadShape { what: "number of views", got, expected: Count::Is(count) });
     }
+    for (view, segment) in views.iter().zip(&layout.segments).filter(|(view, _)| !view.is_nowhere()) {
+        let (rows, cols) = view.shape;
+        if rows < n {
+            return Err(Error::BadShape { what: "rows of a view", got: rows, expected: Count::AtLeast(n) });
+        }
+        if cols != segment.dim {
+            return Err(Error::BadShape {
+                what: "columns of a view",
+                got: cols,
+                expected: Count::Is(segment.dim),
+            });
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -369,7 +369,7 @@ fn sizes_that_do_not_fit_are_refused() {
                 assert!(matches!(result, Err(Error::BadShape { .. })), "{n} rows from {first}: {result:?}");
             }
         });
-        let none = Rows::<[_]> { n: 0, views: &[], positions: None, weights: None, protect: None };
+        let none = Rows { n: 0, views: &[], positions: None, weights: None, protect: None };
         assert!(matches!(codec.encode(&mut workspace, &none, &mut []), Err(Error::BadShape { .. })));
         assert!(codec.encode_bound(0).is_err());
         assert!(codec.encode_bound(usize::MAX).is_err());

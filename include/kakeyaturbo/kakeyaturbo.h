@@ -1163,7 +1163,7 @@ kakeya_status kakeya_workspace_size(const struct kakeya_codec *codec,
 
 /**
  * Reserves the scratch for encoding blocks, or decoding ranges, of at most `max_rows` rows. It serves any
- * codec that needs no more than this one.
+ * codec that needs no more than this one, with rows of as many segments, or of eight.
  *
  * # Safety
  * `codec` is a live codec; `out` is writable.

@@ -5,7 +5,7 @@ use super::angles::{Angles, Turn};
 use super::row::{RowError, check_weights, peak};
 use crate::error::{Count, Error, Result};
 use crate::format::bytes::Section;
-use crate::layout::{Layout, Views};
+use crate::layout::{Layout, View, check_views};
 use crate::params::NanPolicy;
 use fearless_simd::Simd;
 
@@ -20,19 +20,19 @@ pub(super) struct Assembly<'a> {
 impl Assembly<'_> {
     /// Appends row `i` as it is in its tensors, in the raw types of its segments, and returns what their
     /// rounding costs. `row` and `bytes` are scratch.
-    pub fn put_raw<S: Simd, V: Views + ?Sized>(
+    pub fn put_raw<S: Simd>(
         &self,
         simd: S,
-        rows: &Rows<'_, V>,
+        rows: &Rows<'_>,
         i: usize,
         row: &mut [f32],
         bytes: &mut [u8],
         raw: &mut Section<'_>,
-    ) -> Result<RowError> {
+    ) -> RowError {
         let mut error = RowError::default();
         for (index, (offset, segment)) in self.layout.offsets().enumerate() {
             let part = &mut row[offset..offset + segment.dim];
-            rows.read(simd, index, i, part)?;
+            rows.views[index].read(simd, i, part);
             let gain = f64::from(segment.gain);
             for values in part.chunks(64) {
                 let bytes = &mut bytes[..values.len() * segment.raw_dtype.size()];
@@ -48,21 +48,21 @@ impl Assembly<'_> {
                 }
             }
         }
-        Ok(error)
+        error
     }
 
     /// Reads row `i` as the kernel sees it: rotary embedding undone, times the gains. Returns whether it is to be coded, not
     /// stored raw; a row that cannot be coded is an error.
     #[inline(always)]
-    pub fn load<S: Simd, V: Views + ?Sized>(
+    pub fn load<S: Simd>(
         &self,
         simd: S,
-        rows: &Rows<'_, V>,
+        rows: &Rows<'_>,
         i: usize,
         row: &mut [f32],
         turn: &mut Turn,
     ) -> Result<bool> {
-        self.fill(simd, rows, i, row, turn)?;
+        self.fill(simd, rows, i, row, turn);
         match self.nan_policy {
             _ if rows.is_protected(i) => Ok(false),
             _ if peak(row).is_finite() => Ok(true),
@@ -73,20 +73,13 @@ impl Assembly<'_> {
 
     /// As [`Assembly::load`], whatever the values are.
     #[inline(always)]
-    pub fn fill<S: Simd, V: Views + ?Sized>(
-        &self,
-        simd: S,
-        rows: &Rows<'_, V>,
-        i: usize,
-        row: &mut [f32],
-        turn: &mut Turn,
-    ) -> Result<()> {
+    pub fn fill<S: Simd>(&self, simd: S, rows: &Rows<'_>, i: usize, row: &mut [f32], turn: &mut Turn) {
         if let Some(positions) = rows.positions {
             turn.to(self.angles, positions[i]);
         }
         for (index, (offset, segment)) in self.layout.offsets().enumerate() {
             let part = &mut row[offset..offset + segment.dim];
-            rows.read(simd, index, i, part)?;
+            rows.views[index].read(simd, i, part);
             if rows.positions.is_some() {
                 self.angles.undo(index, turn, part);
             }
@@ -94,12 +87,11 @@ impl Assembly<'_> {
                 part.iter_mut().for_each(|x| *x *= segment.gain);
             }
         }
-        Ok(())
     }
 }
 
-impl<V: ?Sized> Rows<'_, V> {
-    /// Checks counts and weights against the layout.
+impl Rows<'_> {
+    /// Checks views, counts and weights against the layout.
     pub(super) fn check(&self, layout: &Layout) -> Result<()> {
         let lengths = [
             ("number of positions", self.positions.map(<[i32]>::len)),
@@ -114,18 +106,10 @@ impl<V: ?Sized> Rows<'_, V> {
         if layout.needs_positions() && self.positions.is_none() {
             return Err(Error::NullPointer { what: "positions, which a segment with RoPE needs," });
         }
-        check_weights(self.weights.unwrap_or_default())
-    }
-
-    /// Row `i` of a segment, as it is in its tensor.
-    #[inline(always)]
-    fn read<S: Simd>(&self, simd: S, segment: usize, i: usize, part: &mut [f32]) -> Result<()>
-    where
-        V: Views,
-    {
-        let view = self.views.view(segment, part.len())?;
-        view.ok_or(Error::NullPointer { what: "data of a view" })?.read(simd, i, part);
-        Ok(())
+        check_weights(self.weights.unwrap_or_default())?;
+        check_views(self.views, layout, self.n)?;
+        let nowhere = self.views.iter().any(View::is_nowhere);
+        if nowhere { Err(Error::NullPointer { what: "data of a view" }) } else { Ok(()) }
     }
 
     #[inline(always)]

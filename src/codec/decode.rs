@@ -12,7 +12,7 @@ use crate::format::block::{
     UNUSED_SLOT,
 };
 use crate::format::bytes::Fields;
-use crate::layout::{View, Views};
+use crate::layout::check_views;
 use crate::pack::unpack;
 use crate::params::RateControl;
 use crate::scale;
@@ -37,23 +37,7 @@ impl Codec {
     }
 
     /// Decodes all rows of a block. What `rows` points to is undefined after an error.
-    #[inline(never)]
-    pub fn decode(
-        &self,
-        workspace: &mut Workspace,
-        src: &[u8],
-        rows: &RowsMut<'_, [View<'_>]>,
-    ) -> Result<()> {
-        self.decode_into(workspace, src, rows)
-    }
-
-    /// As [`Codec::decode`], to any kind of views.
-    pub(crate) fn decode_into<V: Views + ?Sized>(
-        &self,
-        workspace: &mut Workspace,
-        src: &[u8],
-        rows: &RowsMut<'_, V>,
-    ) -> Result<()> {
+    pub fn decode(&self, workspace: &mut Workspace, src: &[u8], rows: &RowsMut<'_>) -> Result<()> {
         let block = Block::parse(src)?;
         let n = block.header.n_rows as usize;
         self.decode_block(workspace, &block, 0..n, rows)
@@ -61,24 +45,12 @@ impl Codec {
 
     /// Decodes rows `first .. first + rows.n` of a block. The whole block is checked, only those rows are
     /// decoded.
-    #[inline(never)]
     pub fn decode_rows(
         &self,
         workspace: &mut Workspace,
         src: &[u8],
         first: usize,
-        rows: &RowsMut<'_, [View<'_>]>,
-    ) -> Result<()> {
-        self.decode_rows_into(workspace, src, first, rows)
-    }
-
-    /// As [`Codec::decode_rows`], to any kind of views.
-    pub(crate) fn decode_rows_into<V: Views + ?Sized>(
-        &self,
-        workspace: &mut Workspace,
-        src: &[u8],
-        first: usize,
-        rows: &RowsMut<'_, V>,
+        rows: &RowsMut<'_>,
     ) -> Result<()> {
         let block = Block::parse(src)?;
         let n = block.header.n_rows as usize;
@@ -91,12 +63,12 @@ impl Codec {
         self.decode_block(workspace, &block, first..end, rows)
     }
 
-    fn decode_block<V: Views + ?Sized>(
+    fn decode_block(
         &self,
         workspace: &mut Workspace,
         block: &Block<'_>,
         range: Range<usize>,
-        rows: &RowsMut<'_, V>,
+        rows: &RowsMut<'_>,
     ) -> Result<()> {
         let header = &block.header;
         block.check_codec(self)?;
@@ -120,6 +92,7 @@ impl Codec {
             }
             _ => {}
         }
+        check_views(rows.views, &self.layout, rows.n)?;
         let shape = (usize::from(header.rank), usize::from(header.n_centres));
         workspace.check(self, rows.n, shape)?;
         let Workspace { row, scratch, own, runs, turn, .. } = workspace;
@@ -138,12 +111,18 @@ impl Codec {
         let pass = Pass { codec: self, kernel, block, rows, first: range.start };
         let row = &mut row[..self.layout.dim()];
         match (&self.stepped, runs) {
-            _ if header.has(FLAG_RAW) => dispatch!(self.tier.level(), simd => pass.restore(simd, row)),
+            _ if header.has(FLAG_RAW) => {
+                dispatch!(self.tier.level(), simd => pass.restore(simd, row));
+                Ok(())
+            }
             (Some((stepper, transform)), Some(room)) => {
                 let passage = Passage { transform, kernel, quantizer: stepper.at(header.step) };
                 dispatch!(self.tier.level(), simd => pass.run_stepped(simd, &passage, row, (&mut room.panel, turn)))
             }
-            _ => dispatch!(self.tier.level(), simd => pass.run(simd, row, scratch, turn)),
+            _ => {
+                dispatch!(self.tier.level(), simd => pass.run(simd, row, scratch, turn));
+                Ok(())
+            }
         }
     }
 }
@@ -236,7 +215,12 @@ impl<'a> Block<'a> {
     }
 
     /// The slot of a row, if it is stored raw.
+    #[inline(always)]
     fn find_slot(&self, row: usize) -> Option<usize> {
+        if self.header.n_protected > 0 { self.search_slot(row) } else { None }
+    }
+
+    fn search_slot(&self, row: usize) -> Option<usize> {
         let (mut low, mut high) = (0, self.header.n_protected as usize);
         while low < high {
             let middle = low.midpoint(high);
@@ -321,25 +305,25 @@ impl<'a> Block<'a> {
 }
 
 /// One pass over a range of rows.
-struct Pass<'a, V: ?Sized> {
+struct Pass<'a> {
     codec: &'a Codec,
     kernel: Kernel<'a>,
     block: &'a Block<'a>,
-    rows: &'a RowsMut<'a, V>,
+    rows: &'a RowsMut<'a>,
     /// Row of the block that becomes row 0 of `rows`.
     first: usize,
 }
 
-impl<V: Views + ?Sized> Pass<'_, V> {
+impl Pass<'_> {
     #[inline(always)]
-    fn run<S: Simd>(&self, simd: S, row: &mut [f32], scratch: &mut Scratch, turn: &mut Turn) -> Result<()> {
+    fn run<S: Simd>(&self, simd: S, row: &mut [f32], scratch: &mut Scratch, turn: &mut Turn) {
         let block = self.block;
         let rank = self.kernel.skeleton.rank();
         let stream = &block.src[block.sections.symbols.clone()];
         for i in 0..self.rows.n {
             let at = self.first + i;
             if let Some(slot) = block.find_slot(at) {
-                self.restore_raw(simd, i, slot, row)?;
+                self.restore_raw(simd, i, slot, row);
                 continue;
             }
             let code = RowCode { scale: block.scale(at), ..block.row_code(at) };
@@ -348,9 +332,8 @@ impl<V: Views + ?Sized> Pass<'_, V> {
                 self.kernel.grid.unpack(stream, at, symbols);
                 self.kernel.decode(simd, (code, symbols), [&mut scratch.q, &mut scratch.back], row);
             }
-            self.store(simd, i, row, turn)?;
+            self.store(simd, i, row, turn);
         }
-        Ok(())
     }
 
     #[inline(always)]
@@ -371,7 +354,7 @@ impl<V: Views + ?Sized> Pass<'_, V> {
             for (r, coded) in coded[..count].iter_mut().enumerate() {
                 let at = self.first + first + r;
                 if let Some(slot) = block.find_slot(at) {
-                    self.restore_raw(simd, first + r, slot, row)?;
+                    self.restore_raw(simd, first + r, slot, row);
                     continue;
                 }
                 *coded = true;
@@ -380,25 +363,28 @@ impl<V: Views + ?Sized> Pass<'_, V> {
             }
             passage.synthesise(simd, panel, &coded[..count]);
             for r in (0..count).filter(|&r| coded[r]) {
-                self.store(simd, first + r, passage.decoded(panel, r), turn)?;
+                self.store(simd, first + r, passage.decoded(panel, r), turn);
             }
         }
         Ok(())
     }
 
     /// Restores rows of a block that is raw as a whole.
-    fn restore<S: Simd>(&self, simd: S, row: &mut [f32]) -> Result<()> {
-        (0..self.rows.n).try_for_each(|i| self.restore_raw(simd, i, self.first + i, row))
+    fn restore<S: Simd>(&self, simd: S, row: &mut [f32]) {
+        (0..self.rows.n).for_each(|i| self.restore_raw(simd, i, self.first + i, row));
     }
 
     /// Writes a decoded row: gains undone, rotary embedding applied.
     #[inline(always)]
-    fn store<S: Simd>(&self, simd: S, i: usize, row: &mut [f32], turn: &mut Turn) -> Result<()> {
+    fn store<S: Simd>(&self, simd: S, i: usize, row: &mut [f32], turn: &mut Turn) {
         if let Some(positions) = self.rows.positions {
             turn.to(&self.codec.angles, positions[i]);
         }
         for (index, (offset, segment)) in self.codec.layout.offsets().enumerate() {
-            let Some(view) = self.rows.views.view(index, segment.dim)? else { continue };
+            let view = &self.rows.views[index];
+            if view.is_nowhere() {
+                continue;
+            }
             let part = &mut row[offset..offset + segment.dim];
             if segment.gain != 1.0 {
                 let unit = self.codec.units[offset];
@@ -410,18 +396,20 @@ impl<V: Views + ?Sized> Pass<'_, V> {
             }
             view.write(simd, i, part);
         }
-        Ok(())
     }
 
     /// Writes a row that was stored raw, turned from its position to the one that is asked for.
-    fn restore_raw<S: Simd>(&self, simd: S, i: usize, slot: usize, row: &mut [f32]) -> Result<()> {
+    fn restore_raw<S: Simd>(&self, simd: S, i: usize, slot: usize, row: &mut [f32]) {
         let len = self.block.header.raw_row_bytes as usize;
         let mut raw = Fields(&self.block.src[self.block.sections.raw.clone()][slot * len..][..len]);
         let (_, from) = self.block.slot(slot);
         for (index, (offset, segment)) in self.codec.layout.offsets().enumerate() {
             let part = &mut row[offset..offset + segment.dim];
             segment.raw_dtype.read_le(raw.bytes(segment.dim * segment.raw_dtype.size()), part);
-            let Some(view) = self.rows.views.view(index, segment.dim)? else { continue };
+            let view = &self.rows.views[index];
+            if view.is_nowhere() {
+                continue;
+            }
             if let (Some(rope), Some(positions)) = (&segment.rope, self.rows.positions) {
                 let shift = i64::from(positions[i]) - i64::from(from);
                 if shift != 0 {
@@ -430,6 +418,5 @@ impl<V: Views + ?Sized> Pass<'_, V> {
             }
             view.write(simd, i, part);
         }
-        Ok(())
     }
 }

@@ -9,7 +9,6 @@ use crate::distortion::{Distortion, InnerProduct, LInf, MSE};
 use crate::error::{Count, Error, Result};
 use crate::format::block::{FLAG_POSITIONS, HEADER_BYTES, Header, Sections};
 use crate::format::bytes::Section;
-use crate::layout::{View, Views};
 use crate::pack::BitPacker;
 use crate::quantize::Grid;
 use crate::simd::dispatch;
@@ -21,34 +20,18 @@ impl Codec {
     /// Encodes `rows` to the start of `dst` and returns the size of the block. `dst` is written, never read.
     ///
     /// Allocates nothing, except where the block brings its own skeleton.
-    #[inline(never)]
-    pub fn encode(
-        &self,
-        workspace: &mut Workspace,
-        rows: &Rows<'_, [View<'_>]>,
-        dst: &mut [u8],
-    ) -> Result<usize> {
-        self.encode_from(workspace, rows, dst)
-    }
-
-    /// As [`Codec::encode`], from any kind of views.
-    pub(crate) fn encode_from<V: Views + ?Sized>(
-        &self,
-        workspace: &mut Workspace,
-        rows: &Rows<'_, V>,
-        dst: &mut [u8],
-    ) -> Result<usize> {
+    pub fn encode(&self, workspace: &mut Workspace, rows: &Rows<'_>, dst: &mut [u8]) -> Result<usize> {
         match self.objective {
-            Objective::Mse => self.encode_for::<MSE, V>(workspace, rows, dst),
-            Objective::InnerProduct => self.encode_for::<InnerProduct, V>(workspace, rows, dst),
-            Objective::LInf => self.encode_for::<LInf, V>(workspace, rows, dst),
+            Objective::Mse => self.encode_for::<MSE>(workspace, rows, dst),
+            Objective::InnerProduct => self.encode_for::<InnerProduct>(workspace, rows, dst),
+            Objective::LInf => self.encode_for::<LInf>(workspace, rows, dst),
         }
     }
 
-    fn encode_for<R: Distortion, V: Views + ?Sized>(
+    fn encode_for<R: Distortion>(
         &self,
         workspace: &mut Workspace,
-        rows: &Rows<'_, V>,
+        rows: &Rows<'_>,
         dst: &mut [u8],
     ) -> Result<usize> {
         let dim = self.layout.dim();
@@ -59,7 +42,7 @@ impl Codec {
         workspace.turn.reset();
         rows.check(&self.layout)?;
         if let Some((stepper, transform)) = &self.stepped {
-            return self.encode_runs::<R, V>((stepper, transform), workspace, rows, dst);
+            return self.encode_runs::<R>((stepper, transform), workspace, rows, dst);
         }
         let Workspace { row, scratch, bytes, own, turn, group, .. } = workspace;
         let row = &mut row[..dim];
@@ -98,10 +81,10 @@ impl Codec {
 
     /// Fits the block's own skeleton to its rows, those that will be stored raw left out.
     #[inline(always)]
-    fn fit<S: Simd, V: Views + ?Sized>(
+    fn fit<S: Simd>(
         &self,
         simd: S,
-        rows: &Rows<'_, V>,
+        rows: &Rows<'_>,
         row: &mut [f32],
         turn: &mut Turn,
         own: &mut Own,
@@ -258,13 +241,13 @@ struct Room<'a> {
 }
 
 /// One pass over the rows of a block.
-struct Pass<'a, V: ?Sized> {
+struct Pass<'a> {
     codec: &'a Codec,
     kernel: Kernel<'a>,
-    rows: &'a Rows<'a, V>,
+    rows: &'a Rows<'a>,
 }
 
-impl<V: Views + ?Sized> Pass<'_, V> {
+impl Pass<'_> {
     #[inline(always)]
     fn run<S: Simd, R: Distortion>(
         &self,
@@ -309,7 +292,7 @@ impl<V: Views + ?Sized> Pass<'_, V> {
             let mut coded = [(RowCode::default(), RowError::default()); GROUP];
             for (r, chosen) in chosen.iter_mut().enumerate().take(count) {
                 let i = first + r;
-                self.codec.assembly().fill(simd, self.rows, i, group.row(r, dim), turn)?;
+                self.codec.assembly().fill(simd, self.rows, i, group.row(r, dim), turn);
                 *chosen = !self.rows.is_protected(i);
             }
             group::encode::<S, R>(&self.kernel, simd, group, &mut chosen, &mut coded);
@@ -369,7 +352,7 @@ impl<V: Views + ?Sized> Pass<'_, V> {
         }
         tally.protected += 1;
         writer.slot(i as u32, self.rows.positions.map(|positions| positions[i]));
-        self.codec.assembly().put_raw(simd, self.rows, i, row, bytes, &mut writer.raw)?;
+        self.codec.assembly().put_raw(simd, self.rows, i, row, bytes, &mut writer.raw);
         Ok(())
     }
 }

@@ -29,7 +29,7 @@ use crate::Shared;
 use crate::distortion::{Distortion, InnerProduct, LInf, MSE, NormMode};
 use crate::error::{Count, Error, Result, try_reserve};
 use crate::format::FORMAT_VERSION;
-use crate::layout::Layout;
+use crate::layout::{Layout, View};
 use crate::params::{NanPolicy, Params, Preset, RateControl};
 use crate::quantize::Grid;
 use crate::rope::Pairing;
@@ -86,12 +86,12 @@ impl Objective {
 }
 
 /// The rows of a block to encode.
-#[derive(Debug)]
-pub struct Rows<'a, V: ?Sized> {
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a> {
     /// Number of rows, at least 1.
     pub n: usize,
-    /// Where their segments lie.
-    pub views: &'a V,
+    /// Where they lie, by segment.
+    pub views: &'a [View<'a>],
     /// Position of each row; needed where a segment has a rotary embedding.
     pub positions: Option<&'a [i32]>,
     /// Weight of each row; `None` = all 1.
@@ -101,12 +101,12 @@ pub struct Rows<'a, V: ?Sized> {
 }
 
 /// Where decoded rows go.
-#[derive(Debug)]
-pub struct RowsMut<'a, V: ?Sized> {
+#[derive(Debug, Clone, Copy)]
+pub struct RowsMut<'a> {
     /// Number of rows.
     pub n: usize,
-    /// Where their segments lie.
-    pub views: &'a V,
+    /// Where they are to lie, by segment; [`View::NOWHERE`] for segments that are not wanted.
+    pub views: &'a [View<'a>],
     /// Position of each row; needed where a segment has a rotary embedding.
     pub positions: Option<&'a [i32]>,
 }

@@ -5,18 +5,17 @@ use super::{Codec, Rows, Tally, Workspace};
 use crate::error::{Error, Result};
 use crate::format::block::{FLAG_CHECKSUM, FLAG_POSITIONS, Header, Sections};
 use crate::format::bytes::Section;
-use crate::layout::Views;
 use crate::simd::dispatch;
 use crc32fast::Hasher;
 use std::ops::Range;
 
 impl Codec {
     /// Writes the rows raw. `header` is that of such a block.
-    pub(super) fn store_raw_block<V: Views + ?Sized>(
+    pub(super) fn store_raw_block(
         &self,
         mut header: Header,
         workspace: &mut Workspace,
-        rows: &Rows<'_, V>,
+        rows: &Rows<'_>,
         dst: &mut [u8],
     ) -> Result<usize> {
         let Workspace { row, bytes, turn, .. } = workspace;
@@ -37,7 +36,7 @@ impl Codec {
             for i in 0..rows.n {
                 // Raw is how rows that cannot be coded are stored, but they are refused all the same.
                 self.assembly().load(simd, rows, i, row, turn)?;
-                let error = self.assembly().put_raw(simd, rows, i, row, bytes, &mut raw)?;
+                let error = self.assembly().put_raw(simd, rows, i, row, bytes, &mut raw);
                 self.check_rounding(rows, i, error)?;
                 // A row that is not finite has no relative error.
                 if error.energy.is_finite() {
@@ -56,12 +55,7 @@ impl Codec {
     }
 
     /// Refuses a row that misses the bound even raw, by the rounding of a raw type. Protected rows have no bound.
-    pub(super) fn check_rounding<V: Views + ?Sized>(
-        &self,
-        rows: &Rows<'_, V>,
-        row: usize,
-        error: RowError,
-    ) -> Result<()> {
+    pub(super) fn check_rounding(&self, rows: &Rows<'_>, row: usize, error: RowError) -> Result<()> {
         let bound = f64::from(self.params.settings().max_abs_error);
         if bound > 0.0 && !rows.is_protected(row) && error.absolute > bound {
             return Err(Error::RawNotExact { row, got: error.absolute, bound });

@@ -14,7 +14,6 @@ use crate::distortion::{Distortion, NormMode};
 use crate::error::{Error, Result, try_vec};
 use crate::format::block::{FLAG_CHECKSUM, FLAG_POSITIONS, FLAG_WEIGHTS, Header, Sections};
 use crate::format::bytes::Section;
-use crate::layout::Views;
 use crate::pack::BitPacker;
 use crate::params::RateControl;
 use crate::rans::Encoder;
@@ -29,11 +28,11 @@ use std::ops::Range;
 impl Codec {
     /// Encodes a block at the codec's step, or at the finest step at which it is not larger than allowed; raw, if
     /// it would come out larger than that.
-    pub(super) fn encode_runs<R: Distortion, V: Views + ?Sized>(
+    pub(super) fn encode_runs<R: Distortion>(
         &self,
         (stepper, transform): (&Stepper, &Transform),
         workspace: &mut Workspace,
-        rows: &Rows<'_, V>,
+        rows: &Rows<'_>,
         dst: &mut [u8],
     ) -> Result<usize> {
         let skeleton = self.skeleton.as_deref().expect("rdo codes against a shared skeleton");
@@ -76,16 +75,16 @@ impl Codec {
 }
 
 /// One pass over the rows of a block.
-struct Pass<'a, V: ?Sized, F> {
+struct Pass<'a, F> {
     codec: &'a Codec,
     transform: &'a Transform,
     quantizer: BlockStep<'a>,
     kernel: Kernel<'a>,
-    rows: &'a Rows<'a, V>,
+    rows: &'a Rows<'a>,
     step_of_row: F,
 }
 
-impl<V: Views + ?Sized, F: Fn(usize) -> i8> Pass<'_, V, &F> {
+impl<F: Fn(usize) -> i8> Pass<'_, &F> {
     /// Writes the block to the start of `dst`, if it fits.
     #[inline(always)]
     fn run<S: Simd, R: Distortion>(
@@ -172,7 +171,7 @@ impl<V: Views + ?Sized, F: Fn(usize) -> i8> Pass<'_, V, &F> {
             }
         }
         for i in (0..n).filter(|&i| raw[i]) {
-            let error = self.codec.assembly().put_raw(simd, self.rows, i, row, bytes, &mut rest)?;
+            let error = self.codec.assembly().put_raw(simd, self.rows, i, row, bytes, &mut rest);
             self.codec.check_rounding(self.rows, i, error)?;
         }
         header.bytes = (sections.runs.start + rest.written()) as u64;

@@ -5,7 +5,7 @@ use super::angles::{Angles, Turn};
 use super::assembly::Assembly;
 use super::row::check_finite;
 use crate::error::{Count, Error, Result, try_reserve, try_vec};
-use crate::layout::{Layout, View, Views};
+use crate::layout::Layout;
 use crate::params::{NanPolicy, Params, Preset};
 use crate::simd::dispatch;
 use crate::skeleton::{FitReport, Fitter, QueryMetric, Skeleton};
@@ -58,19 +58,13 @@ impl StreamFitter {
     }
 
     /// Adds rows, except those that encoding would store raw.
-    #[inline(never)]
-    pub fn add(&mut self, rows: &Rows<'_, [View<'_>]>) -> Result<()> {
-        self.add_from(rows)
-    }
-
-    /// As [`StreamFitter::add`], from any kind of views.
-    pub(crate) fn add_from<V: Views + ?Sized>(&mut self, rows: &Rows<'_, V>) -> Result<()> {
+    pub fn add(&mut self, rows: &Rows<'_>) -> Result<()> {
         rows.check(&self.layout)?;
         dispatch!(Level::new(), simd => self.add_on(simd, rows))
     }
 
     #[inline(always)]
-    fn add_on<S: Simd, V: Views + ?Sized>(&mut self, simd: S, rows: &Rows<'_, V>) -> Result<()> {
+    fn add_on<S: Simd>(&mut self, simd: S, rows: &Rows<'_>) -> Result<()> {
         for i in 0..rows.n {
             let assembly =
                 Assembly { layout: &self.layout, nan_policy: self.nan_policy, angles: &self.angles };

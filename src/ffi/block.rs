@@ -2,11 +2,11 @@
 
 use super::boundary::guard;
 use super::codec::kakeya_codec;
-use super::rows::{RowsIn, RowsOut};
+use super::rows::{rows_in, rows_out};
 use super::sized::write_out;
 use super::slice;
 use super::types::*;
-use super::workspace::kakeya_workspace;
+use super::workspace::{Room, kakeya_workspace};
 use crate::codec::verify;
 use crate::error::{Count, Error, Result};
 use crate::format::block::Header;
@@ -78,10 +78,12 @@ pub(super) unsafe fn encode(
         unsafe { (slice::object(codec, "codec")?, slice::object(workspace, "workspace")?) };
     let codec = &codec.codec;
     let target = slice::span(dst, cap, 1, "dst")?;
-    // SAFETY: the caller vouches for the rows; they do not overlap the destination.
-    let (rows, dst) =
-        unsafe { (RowsIn::read(rows, codec.layout(), &target)?, slice::bytes_mut(dst, cap, "dst")?) };
-    workspace.inner.with(|workspace| codec.encode_from(workspace, &rows.rows(), dst))
+    workspace.inner.with(|Room { workspace, views }| {
+        // SAFETY: the caller vouches for the rows; they do not overlap the destination.
+        let (rows, dst) =
+            unsafe { (rows_in(rows, codec.layout(), &target, views)?, slice::bytes_mut(dst, cap, "dst")?) };
+        codec.encode(workspace, &rows, dst)
+    })
 }
 
 /// Reads the header of a block: its checksum, its fields, and that `len` bytes hold what it announces. Looks at
@@ -194,14 +196,16 @@ pub(super) unsafe fn decode(
         )
     };
     let codec = &codec.codec;
-    // SAFETY: the caller vouches for the rows.
-    let rows = unsafe { RowsOut::read(rows, codec, src) }?;
-    workspace.inner.with(|workspace| match range {
-        None => codec.decode_into(workspace, src, &rows.rows()),
-        Some((_, count)) if count != rows.n => {
-            Err(Error::BadShape { what: "n_rows", got: rows.n, expected: Count::Is(count) })
+    workspace.inner.with(|Room { workspace, views }| {
+        // SAFETY: the caller vouches for the rows.
+        let rows = unsafe { rows_out(rows, codec.layout(), src, views) }?;
+        match range {
+            None => codec.decode(workspace, src, &rows),
+            Some((_, count)) if count != rows.n => {
+                Err(Error::BadShape { what: "n_rows", got: rows.n, expected: Count::Is(count) })
+            }
+            Some((first, _)) => codec.decode_rows(workspace, src, first, &rows),
         }
-        Some((first, _)) => codec.decode_rows_into(workspace, src, first, &rows.rows()),
     })?;
     Ok(Header::parse(src)?.bytes as usize)
 }

@@ -1,24 +1,24 @@
-//! Rows from C: views read one by one as the kernel asks for them, so that nothing is allocated.
+//! Rows from C: their views are read and checked once a call, into room that was reserved before.
 
 use super::sized::{SizedStruct, read, read_element};
 use super::slice::{self, Strided};
 use super::types::*;
-use crate::codec::Codec;
+use crate::codec::{Rows, RowsMut};
 use crate::dtype::Dtype;
-use crate::error::{Count, Error, Result};
-use crate::layout::{Layout, View, Views};
+use crate::error::{Count, Error, Result, try_reserve};
+use crate::layout::{Layout, View};
 use libc::c_void;
 use std::ops::Range;
 
 /// The fields that both kinds of view have.
-pub(super) struct ViewFields {
+struct ViewFields {
     data: *const c_void,
     dtype: u32,
     strides: (isize, isize),
 }
 
 /// A view struct of either kind.
-pub(super) trait ViewStruct: SizedStruct {
+trait ViewStruct: SizedStruct {
     /// Its fields.
     fn fields(&self) -> ViewFields;
 }
@@ -35,127 +35,136 @@ impl ViewStruct for kakeya_view_mut {
     }
 }
 
-/// An array of views, one per segment, that its maker vouched for.
-pub(super) struct Pointers<T> {
-    views: *const T,
-    n_rows: usize,
-}
+/// Room for the views of a call, one per segment.
+pub(super) struct ViewRoom(Vec<View<'static>>);
 
-impl<T: ViewStruct> Pointers<T> {
-    /// Views of `n_rows` rows each.
-    ///
-    /// # Safety
-    /// As many as will be asked for are at `views`, as their type says.
-    pub unsafe fn new(views: *const T, n_rows: usize) -> Self {
-        Self { views, n_rows }
+// SAFETY: views are used within the call that made them; what is left of it is forgotten by the next.
+unsafe impl Send for ViewRoom {}
+
+impl ViewRoom {
+    /// Room for rows of as many segments as most layouts have, at least.
+    const USUAL: usize = 8;
+
+    /// Room for rows of `layout`, and of others with as many segments.
+    pub fn new(layout: &Layout) -> Result<Self> {
+        try_reserve(layout.segments().len().max(Self::USUAL), "the views").map(Self)
     }
 
-    /// The memory of a segment's view; `None` where its data is NULL.
-    #[inline(always)]
-    fn strided(&self, segment: usize, dim: usize) -> Result<Option<Strided>> {
-        // SAFETY: who made `self` vouched for one view per segment.
-        let fields = unsafe { read_element(self.views, segment) }?.fields();
-        let dtype = Dtype::from_code(fields.dtype, "dtype of a view")?;
-        if fields.data.is_null() {
-            return Ok(None);
+    /// Bytes of the room.
+    pub fn bytes(layout: &Layout) -> usize {
+        layout.segments().len().max(Self::USUAL) * size_of::<View>()
+    }
+
+    /// Reads the views of `n` rows; `check` sees the addresses of each.
+    ///
+    /// # Safety
+    /// `views` has one for every segment of `layout`, whose memory is as their type says while those that are returned live.
+    unsafe fn fill<T: ViewStruct>(
+        &mut self,
+        views: *const T,
+        layout: &Layout,
+        n: usize,
+        check: impl Fn(&Range<usize>) -> Result<()>,
+    ) -> Result<&[View<'_>]> {
+        let Self(room) = self;
+        room.clear();
+        if layout.segments().len() > room.capacity() {
+            return Err(Error::OtherWorkspace { what: "segments of its rows" });
         }
-        Strided::new(fields.data, dtype, (self.n_rows, dim), fields.strides).map(Some)
-    }
-}
-
-impl<T: ViewStruct> Views for Pointers<T> {
-    #[inline(always)]
-    fn view(&self, segment: usize, dim: usize) -> Result<Option<View<'_>>> {
-        let Some(strided) = self.strided(segment, dim)? else { return Ok(None) };
-        // SAFETY: who made `self` vouched for the memory of its views.
-        let elements = unsafe { strided.elements() };
-        View::new(elements, strided.base, (self.n_rows, dim), strided.strides).map(Some)
-    }
-}
-
-/// Rows to encode, with the slices that go with them.
-pub(super) struct RowsIn<'a> {
-    pub views: Pointers<kakeya_view>,
-    pub n: usize,
-    pub positions: Option<&'a [i32]>,
-    pub weights: Option<&'a [f32]>,
-    pub protect: Option<&'a [u8]>,
-}
-
-impl RowsIn<'_> {
-    /// Reads the struct and checks that nothing of it overlaps `dst`.
-    ///
-    /// # Safety
-    /// `rows` and all it points to is as `kakeya_rows` says, for the segments of `layout`.
-    pub unsafe fn read(rows: *const kakeya_rows, layout: &Layout, dst: &Range<usize>) -> Result<Self> {
-        // SAFETY: as above.
-        let rows = unsafe { read(rows) }?;
-        let n = rows.n_rows;
-        check_count(n)?;
-        let views = Pointers { views: rows.views, n_rows: n };
         for (index, segment) in layout.segments().iter().enumerate() {
-            let strided =
-                views.strided(index, segment.dim)?.ok_or(Error::NullPointer { what: "data of a view" })?;
-            apart(&strided.span(), dst, "a view and the destination")?;
+            // SAFETY: the caller vouches for one view per segment.
+            let fields = unsafe { read_element(views, index) }?.fields();
+            // SAFETY: the caller vouches for its memory.
+            room.push(unsafe { fields.view((n, segment.dim), &check) }?);
         }
-        // SAFETY: as above.
-        let (positions, weights, protect) = unsafe {
-            (
-                slice::optional(rows.positions, n, "positions")?,
-                slice::optional(rows.weights, n, "weights")?,
-                slice::optional(rows.protect, n, "protect")?,
-            )
-        };
-        apart(&span_of(positions), dst, "positions and the destination")?;
-        apart(&span_of(weights), dst, "weights and the destination")?;
-        apart(&span_of(protect), dst, "protect and the destination")?;
-        Ok(RowsIn { views, n, positions, weights, protect })
-    }
-
-    /// The rows for the kernel.
-    pub fn rows(&self) -> crate::codec::Rows<'_, Pointers<kakeya_view>> {
-        crate::codec::Rows {
-            n: self.n,
-            views: &self.views,
-            positions: self.positions,
-            weights: self.weights,
-            protect: self.protect,
-        }
+        Ok(room)
     }
 }
 
-/// Where decoded rows go.
-pub(super) struct RowsOut<'a> {
-    pub views: Pointers<kakeya_view_mut>,
-    pub n: usize,
-    pub positions: Option<&'a [i32]>,
-}
-
-impl RowsOut<'_> {
-    /// Reads the struct and checks that no view overlaps `src` or the positions.
+impl ViewFields {
+    /// The view of `shape`, of nowhere where its data is NULL; `check` sees its addresses.
     ///
     /// # Safety
-    /// `rows` and all it points to is as `kakeya_rows_mut` says, for the segments of the codec's layout.
-    pub unsafe fn read(rows: *const kakeya_rows_mut, codec: &Codec, src: &[u8]) -> Result<Self> {
-        // SAFETY: as above.
-        let rows = unsafe { read(rows) }?;
-        let n = rows.n_rows;
-        check_count(n)?;
-        // SAFETY: as above.
-        let positions = unsafe { slice::optional(rows.positions, n, "positions") }?;
-        let views = Pointers { views: rows.views, n_rows: n };
-        for (index, segment) in codec.layout().segments().iter().enumerate() {
-            let Some(strided) = views.strided(index, segment.dim)? else { continue };
-            apart(&strided.span(), &span_of(Some(src)), "a view and the block")?;
-            apart(&strided.span(), &span_of(positions), "a view and the positions")?;
+    /// As `Strided::elements`.
+    unsafe fn view(
+        self,
+        shape: (usize, usize),
+        check: impl Fn(&Range<usize>) -> Result<()>,
+    ) -> Result<View<'static>> {
+        let dtype = Dtype::from_code(self.dtype, "dtype of a view")?;
+        if self.data.is_null() {
+            return Ok(View::NOWHERE);
         }
-        Ok(RowsOut { views, n, positions })
+        let strided = Strided::new(self.data, dtype, shape, self.strides)?;
+        check(&strided.span())?;
+        // SAFETY: as above.
+        View::new(unsafe { strided.elements() }, strided.base, shape, strided.strides)
     }
+}
 
-    /// The rows for the kernel.
-    pub fn rows(&self) -> crate::codec::RowsMut<'_, Pointers<kakeya_view_mut>> {
-        crate::codec::RowsMut { n: self.n, views: &self.views, positions: self.positions }
-    }
+/// Reads a view of queries.
+///
+/// # Safety
+/// `view` is as `kakeya_view` says, for `shape`, while the one that is returned lives.
+pub(super) unsafe fn single<'a>(view: *const kakeya_view, shape: (usize, usize)) -> Result<View<'a>> {
+    // SAFETY: as above.
+    unsafe { read(view)?.fields().view(shape, |_| Ok(())) }
+}
+
+/// Reads rows to encode, and checks that nothing of them overlaps `dst`.
+///
+/// # Safety
+/// `rows` and all it points to is as `kakeya_rows` says, for the segments of `layout`, while what is returned lives.
+pub(super) unsafe fn rows_in<'a>(
+    rows: *const kakeya_rows,
+    layout: &Layout,
+    dst: &Range<usize>,
+    room: &'a mut ViewRoom,
+) -> Result<Rows<'a>> {
+    // SAFETY: as above.
+    let rows = unsafe { read(rows) }?;
+    let n = rows.n_rows;
+    check_count(n)?;
+    let apart_from_dst = |span: &Range<usize>| apart(span, dst, "a view and the destination");
+    // SAFETY: as above.
+    let (views, positions, weights, protect) = unsafe {
+        (
+            room.fill(rows.views, layout, n, apart_from_dst)?,
+            slice::optional(rows.positions, n, "positions")?,
+            slice::optional(rows.weights, n, "weights")?,
+            slice::optional(rows.protect, n, "protect")?,
+        )
+    };
+    apart(&span_of(positions), dst, "positions and the destination")?;
+    apart(&span_of(weights), dst, "weights and the destination")?;
+    apart(&span_of(protect), dst, "protect and the destination")?;
+    Ok(Rows { n, views, positions, weights, protect })
+}
+
+/// Reads where decoded rows go, and checks that no view overlaps `src` or the positions.
+///
+/// # Safety
+/// `rows` and all it points to is as `kakeya_rows_mut` says, for the segments of `layout`, while what is returned lives.
+pub(super) unsafe fn rows_out<'a>(
+    rows: *const kakeya_rows_mut,
+    layout: &Layout,
+    src: &[u8],
+    room: &'a mut ViewRoom,
+) -> Result<RowsMut<'a>> {
+    // SAFETY: as above.
+    let rows = unsafe { read(rows) }?;
+    let n = rows.n_rows;
+    check_count(n)?;
+    // SAFETY: as above.
+    let positions = unsafe { slice::optional(rows.positions, n, "positions") }?;
+    let (block, turned) = (span_of(Some(src)), span_of(positions));
+    let check = |span: &Range<usize>| {
+        apart(span, &block, "a view and the block")?;
+        apart(span, &turned, "a view and the positions")
+    };
+    // SAFETY: as above.
+    let views = unsafe { room.fill(rows.views, layout, n, check) }?;
+    Ok(RowsMut { n, views, positions })
 }
 
 fn check_count(n: usize) -> Result<()> {

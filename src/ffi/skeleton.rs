@@ -3,15 +3,13 @@
 use super::boundary::guard;
 use super::codec::{parse_params, read_layout};
 use super::handle::{self, Exclusive};
-use super::rows::{Pointers, RowsIn};
+use super::rows::{self, ViewRoom, rows_in};
 use super::sized::{read, write_out};
 use super::slice;
 use super::types::*;
 use crate::Shared;
 use crate::codec::StreamFitter;
 use crate::error::{Count, Error, try_vec};
-use crate::layout::Views;
-
 use crate::simd::dispatch;
 use crate::skeleton::{FitReport, Skeleton};
 use fearless_simd::Level;
@@ -24,7 +22,7 @@ pub struct kakeya_skeleton {
 
 /// Collects rows for a skeleton; one call at a time.
 pub struct kakeya_fitter {
-    inner: Exclusive<StreamFitter>,
+    inner: Exclusive<(StreamFitter, ViewRoom)>,
 }
 
 /// Starts a fit for blocks of this layout. `params` must have preset kakeya or rdo. A codec takes the skeleton if the
@@ -43,8 +41,9 @@ pub unsafe extern "C" fn kakeya_fitter_create(
         let out = slice::out(out, "out")?;
         // SAFETY: the caller vouches for the pointers.
         let (params, layout) = unsafe { (read(params)?, read_layout(layout)?) };
-        let inner = Exclusive::new(StreamFitter::new(&parse_params(&params)?, layout)?, "the fitter");
-        let handle = handle::give(kakeya_fitter { inner })?;
+        let room = ViewRoom::new(&layout)?;
+        let fitter = StreamFitter::new(&parse_params(&params)?, layout)?;
+        let handle = handle::give(kakeya_fitter { inner: Exclusive::new((fitter, room), "the fitter") })?;
         // SAFETY: not NULL, and the caller vouches for it.
         unsafe { out.write(handle) };
         Ok(())
@@ -64,10 +63,10 @@ pub unsafe extern "C" fn kakeya_fitter_add_rows(
     guard(|| {
         // SAFETY: the caller vouches for the pointer.
         let fitter = unsafe { slice::object(fitter, "fitter") }?;
-        fitter.inner.with(|fitter| {
+        fitter.inner.with(|(fitter, room)| {
             // SAFETY: the caller vouches for the rows.
-            let rows = unsafe { RowsIn::read(rows, fitter.layout(), &(0..0)) }?;
-            fitter.add_from(&rows.rows())
+            let rows = unsafe { rows_in(rows, fitter.layout(), &(0..0), room) }?;
+            fitter.add(&rows)
         })
     })
 }
@@ -94,7 +93,7 @@ pub unsafe extern "C" fn kakeya_fitter_add_queries(
     guard(|| {
         // SAFETY: the caller vouches for the pointer.
         let fitter = unsafe { slice::object(fitter, "fitter") }?;
-        fitter.inner.with(|fitter| {
+        fitter.inner.with(|(fitter, _)| {
             let segments = fitter.layout().segments();
             let dim = segments.get(segment).map(|segment| segment.dim);
             let dim = dim.ok_or(Error::BadShape {
@@ -107,8 +106,10 @@ pub unsafe extern "C" fn kakeya_fitter_add_queries(
             }
             let size = n_queries.checked_mul(dim).ok_or(Error::OutOfRange { what: "the queries" })?;
             // SAFETY: the caller vouches for the view.
-            let views = unsafe { Pointers::new(queries, n_queries) };
-            let view = views.view(0, dim)?.ok_or(Error::NullPointer { what: "data of the queries" })?;
+            let view = unsafe { rows::single(queries, (n_queries, dim)) }?;
+            if view.is_nowhere() {
+                return Err(Error::NullPointer { what: "data of the queries" });
+            }
             // SAFETY: the caller vouches for the array.
             let positions = unsafe { slice::optional(positions, n_queries, "positions") }?;
             let mut rows = try_vec(size, 0.0, "the queries")?;
@@ -138,7 +139,7 @@ pub unsafe extern "C" fn kakeya_fitter_finish(
     guard(|| {
         // SAFETY: the caller vouches for the pointers.
         let (fitter, out) = (unsafe { slice::object(fitter, "fitter") }?, slice::out(out, "out")?);
-        let (skeleton, found) = fitter.inner.with(|fitter| fitter.finish())?;
+        let (skeleton, found) = fitter.inner.with(|(fitter, _)| fitter.finish())?;
         let found = report_of(&found, skeleton.saved_bytes());
         let handle = handle::give(kakeya_skeleton { skeleton: Shared::new(skeleton)? })?;
         if !report.is_null() {

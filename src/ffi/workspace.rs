@@ -3,15 +3,23 @@
 use super::boundary::guard;
 use super::codec::kakeya_codec;
 use super::handle::{self, Exclusive};
+use super::rows::ViewRoom;
 use super::slice;
 use super::types::*;
 use crate::codec::Workspace;
+use crate::error::Error;
 use libc::size_t;
 
 /// Scratch for one call at a time. A call that finds it in use by another one fails with `BUSY`; after a
 /// caught panic it is `POISONED` and can only be freed.
 pub struct kakeya_workspace {
-    pub(super) inner: Exclusive<Workspace>,
+    pub(super) inner: Exclusive<Room>,
+}
+
+/// What a call works in.
+pub(super) struct Room {
+    pub workspace: Workspace,
+    pub views: ViewRoom,
 }
 
 /// Bytes that a workspace for blocks of at most `max_rows` rows of `codec` reserves. Codecs at a step need room for a
@@ -29,7 +37,9 @@ pub unsafe extern "C" fn kakeya_workspace_size(
     guard(|| {
         // SAFETY: the caller vouches for the pointers.
         let (codec, out) = (unsafe { slice::object(codec, "codec") }?, slice::out(out, "out")?);
-        let size = Workspace::size(&codec.codec, max_rows)?;
+        let views = ViewRoom::bytes(codec.codec.layout());
+        let size = Workspace::size(&codec.codec, max_rows)?.checked_add(views);
+        let size = size.ok_or(Error::OutOfRange { what: "the workspace" })?;
         // SAFETY: not NULL, and the caller vouches for it.
         unsafe { out.write(size) };
         Ok(())
@@ -37,7 +47,7 @@ pub unsafe extern "C" fn kakeya_workspace_size(
 }
 
 /// Reserves the scratch for encoding blocks, or decoding ranges, of at most `max_rows` rows. It serves any
-/// codec that needs no more than this one.
+/// codec that needs no more than this one, with rows of as many segments, or of eight.
 ///
 /// # Safety
 /// `codec` is a live codec; `out` is writable.
@@ -50,8 +60,9 @@ pub unsafe extern "C" fn kakeya_workspace_create(
     guard(|| {
         // SAFETY: the caller vouches for the pointers.
         let (codec, out) = (unsafe { slice::object(codec, "codec") }?, slice::out(out, "out")?);
-        let inner = Exclusive::new(Workspace::new(&codec.codec, max_rows)?, "the workspace");
-        let handle = handle::give(kakeya_workspace { inner })?;
+        let workspace = Workspace::new(&codec.codec, max_rows)?;
+        let room = Room { workspace, views: ViewRoom::new(codec.codec.layout())? };
+        let handle = handle::give(kakeya_workspace { inner: Exclusive::new(room, "the workspace") })?;
         // SAFETY: not NULL, and the caller vouches for it.
         unsafe { out.write(handle) };
         Ok(())

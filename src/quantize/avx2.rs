@@ -1,42 +1,119 @@
-//! Symbols of up to four bits with AVX2, which has a look-up of eight.
+//! Symbols of up to four bits, and what their levels sum up to, with AVX2, which has a look-up of eight.
 
 #[cfg(target_arch = "x86")]
 use std::arch::x86::*;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-use super::WIDE_CELL;
-use fearless_simd::kernel;
+use fearless_simd::prelude::*;
+use fearless_simd::{f32x8, f32x16, i32x8, kernel, u8x32, x86::Avx2};
+
+/// A cell of this width has one threshold at most, and none is near its ends. The eighth reaches to infinity.
+const CELL: f32 = 0.3;
+
+/// Tables of eight cells of magnitudes.
+#[derive(Debug, Clone)]
+pub struct Wide {
+    /// The threshold in each, or NaN, which nothing reaches.
+    thresholds: [f32; 8],
+    /// The symbol of what is not negative and below that threshold.
+    symbols: [i32; 8],
+    /// The positive level whose symbol ends in these three bits.
+    levels: [f32; 8],
+    /// What a symbol's bits are.
+    mask: i32,
+}
+
+/// The tables in registers.
+#[derive(Clone, Copy)]
+pub struct Tables {
+    thresholds: __m256,
+    symbols: __m256i,
+    levels: __m256,
+    mask: __m256i,
+}
+
+impl Wide {
+    /// Of the positive levels, and the thresholds between them, then infinity.
+    pub fn new(positive: &[f32], thresholds: &[f32]) -> Self {
+        let half = positive.len();
+        let start = |cell: usize| cell as f32 * CELL;
+        let first = |cell: usize| thresholds.iter().filter(|&&threshold| threshold <= start(cell)).count();
+        Self {
+            thresholds: std::array::from_fn(|cell| {
+                let next = thresholds[first(cell).min(thresholds.len() - 1)];
+                let inside = next.is_finite() && (cell == 7 || next < start(cell + 1));
+                if inside { next } else { f32::NAN }
+            }),
+            symbols: std::array::from_fn(|cell| (half + first(cell)) as i32),
+            levels: std::array::from_fn(|i| positive[(i + 8 - half % 8) % half]),
+            mask: 2 * half as i32 - 1,
+        }
+    }
+
+    #[inline(always)]
+    pub fn tables<S: Simd>(&self, simd: S) -> Tables {
+        Tables {
+            thresholds: f32x8::from_slice(simd, &self.thresholds).into(),
+            symbols: i32x8::from_slice(simd, &self.symbols).into(),
+            levels: f32x8::from_slice(simd, &self.levels).into(),
+            mask: i32x8::splat(simd, self.mask).into(),
+        }
+    }
+}
+
+/// The symbols of `values · inverse_scale`; the inner products of their levels with the values and with themselves are added to `sums`.
+#[inline(always)]
+pub fn symbols_on<S: Simd>(
+    simd: S,
+    avx2: Avx2,
+    values: &[f32; 32],
+    inverse_scale: f32,
+    tables: Tables,
+    [zq, qq]: [f32x16<S>; 2],
+) -> (u8x32<S>, [f32x16<S>; 2]) {
+    let ((zq_low, zq_high), (qq_low, qq_high)) = (zq.split(), qq.split());
+    let sums = [zq_low.into(), zq_high.into(), qq_low.into(), qq_high.into()];
+    let mut all = [tables.levels; 4];
+    for i in 0..4 {
+        all[i] = f32x8::from_slice(simd, &values[8 * i..][..8]).into();
+    }
+    let (symbols, [zq_low, zq_high, qq_low, qq_high]) = symbols(avx2, all, inverse_scale, tables, sums);
+    let half = |sum: __m256| -> f32x8<S> { sum.simd_into(simd) };
+    let sums = [half(zq_low).combine(half(zq_high)), half(qq_low).combine(half(qq_high))];
+    (symbols.simd_into(simd), sums)
+}
 
 kernel!(
-    /// The symbols of `values · inverse_scale`. Magnitudes are looked up in eight cells, of which each has one threshold,
-    /// or NaN; `firsts` are the symbols of what is not negative and below it.
     #[inline]
-    pub fn symbols(
+    fn symbols(
         avx2: Avx2,
         values: [__m256; 4],
         inverse_scale: f32,
-        thresholds: __m256,
-        firsts: __m256i,
-        bits: u8,
-    ) -> __m256i {
+        tables: Tables,
+        sums: [__m256; 4],
+    ) -> (__m256i, [__m256; 4]) {
         let scale = _mm256_set1_ps(inverse_scale);
-        let mut found = [firsts; 4];
+        let (mut found, mut sums) = ([tables.mask; 4], sums);
         for i in 0..4 {
-            let u = _mm256_mul_ps(values[i], scale);
-            let magnitude = _mm256_andnot_ps(_mm256_set1_ps(-0.0), u);
-            let inside = _mm256_min_ps(magnitude, _mm256_set1_ps(7.5 * WIDE_CELL));
-            let cell = _mm256_cvttps_epi32(_mm256_mul_ps(inside, _mm256_set1_ps(1.0 / WIDE_CELL)));
-            let threshold = _mm256_permutevar8x32_ps(thresholds, cell);
+            let size = _mm256_andnot_ps(_mm256_set1_ps(-0.0), values[i]);
+            let magnitude = _mm256_mul_ps(size, scale);
+            let inside = _mm256_min_ps(magnitude, _mm256_set1_ps(7.5 * CELL));
+            let cell = _mm256_cvttps_epi32(_mm256_mul_ps(inside, _mm256_set1_ps(1.0 / CELL)));
+            let threshold = _mm256_permutevar8x32_ps(tables.thresholds, cell);
             let reached = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_GE_OQ>(magnitude, threshold));
-            let symbol = _mm256_sub_epi32(_mm256_permutevar8x32_epi32(firsts, cell), reached);
+            let symbol = _mm256_sub_epi32(_mm256_permutevar8x32_epi32(tables.symbols, cell), reached);
+            let level = _mm256_permutevar8x32_ps(tables.levels, symbol);
+            // A value and its level have the same sign, so it makes no difference to their product.
+            sums[i & 1] = _mm256_add_ps(sums[i & 1], _mm256_mul_ps(size, level));
+            sums[2 + (i & 1)] = _mm256_add_ps(sums[2 + (i & 1)], _mm256_mul_ps(level, level));
             // The levels are symmetric: what is negative has the complement.
-            let negative = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_LT_OQ>(u, _mm256_setzero_ps()));
-            found[i] = _mm256_xor_si256(symbol, negative);
+            let negative = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_LT_OQ>(values[i], _mm256_setzero_ps()));
+            found[i] = _mm256_and_si256(_mm256_xor_si256(symbol, negative), tables.mask);
         }
         let (a, b) = (_mm256_packs_epi32(found[0], found[1]), _mm256_packs_epi32(found[2], found[3]));
         let fours = _mm256_packs_epi16(a, b);
         let ordered = _mm256_permutevar8x32_epi32(fours, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-        _mm256_and_si256(ordered, _mm256_set1_epi8((1 << bits) - 1))
+        (ordered, sums)
     }
 );

@@ -16,7 +16,7 @@ use crate::wht::{self, Source};
 pub use allocation::Allocation;
 use fearless_simd::prelude::*;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-use fearless_simd::{f32x8, i32x8, u8x32};
+use fearless_simd::u8x32;
 use fearless_simd::{f32x16, u8x64};
 pub(crate) use grid::Grid;
 pub use tables::DISTORTION;
@@ -37,28 +37,14 @@ pub struct Quantizer {
     thresholds: [f32; 128],
     /// How many thresholds lie at or below the start of each cell.
     below: [u8; CELLS],
-    /// The same of eight wide cells, for up to four bits: the threshold in each, or NaN, which nothing
-    /// reaches.
-    #[cfg_attr(
-        not(any(target_arch = "x86", target_arch = "x86_64")),
-        expect(dead_code, reason = "for AVX2")
-    )]
-    wide: [f32; 8],
-    /// The symbol of what is not negative and below that threshold.
-    #[cfg_attr(
-        not(any(target_arch = "x86", target_arch = "x86_64")),
-        expect(dead_code, reason = "for AVX2")
-    )]
-    wide_symbols: [i32; 8],
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    wide: avx2::Wide,
 }
 
 /// Magnitudes are looked up in cells of 1/100, which is less than the smallest distance of two thresholds
 /// (0.019 with 8 bits), so a cell has one threshold at most. The last cell reaches to infinity and has none.
 const CELLS_PER_UNIT: f32 = 100.0;
 const CELLS: usize = 512;
-/// With up to four bits, a cell of this width has one threshold at most, and none is near its ends. The eighth reaches to
-/// infinity.
-const WIDE_CELL: f32 = 0.3;
 
 impl Quantizer {
     /// The quantiser with 1 to 8 bits.
@@ -84,15 +70,17 @@ impl Quantizer {
             *below = thresholds.iter().filter(|&&threshold| threshold <= start).count() as u8;
         }
         let planes = std::array::from_fn(|byte| std::array::from_fn(|i| levels[i % 16].to_le_bytes()[byte]));
-        let start = |cell: usize| cell as f32 * WIDE_CELL;
-        let first = |cell: usize| thresholds.iter().filter(|&&threshold| threshold <= start(cell)).count();
-        let wide = std::array::from_fn(|cell| {
-            let next = thresholds[first(cell).min(127)];
-            let inside = next.is_finite() && (cell == 7 || next < start(cell + 1));
-            if inside { next } else { f32::NAN }
-        });
-        let wide_symbols = std::array::from_fn(|cell| (half + first(cell)) as i32);
-        Self { bits, levels, planes, thresholds, below, wide, wide_symbols }
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        let wide = avx2::Wide::new(positive, &thresholds);
+        Self {
+            bits,
+            levels,
+            planes,
+            thresholds,
+            below,
+            #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+            wide,
+        }
     }
 
     /// The levels in ascending order.
@@ -123,13 +111,12 @@ impl Quantizer {
     fn by_counting<const N: usize>(&self, values: &[f32], inverse_scale: f32, symbols: &mut [u8]) {
         let half = 1_i32 << (self.bits - 1);
         for (&value, symbol) in values.iter().zip(symbols) {
-            let u = value * inverse_scale;
-            let magnitude = u.abs();
+            let magnitude = value.abs() * inverse_scale;
             let mut step = 0_i32;
             for threshold in &self.thresholds[..N] {
                 step += i32::from(magnitude >= *threshold);
             }
-            *symbol = (if u < 0.0 { half - 1 - step } else { half + step }) as u8;
+            *symbol = (if value < 0.0 { half - 1 - step } else { half + step }) as u8;
         }
     }
 
@@ -138,14 +125,13 @@ impl Quantizer {
     fn by_halving(&self, values: &[f32], inverse_scale: f32, symbols: &mut [u8]) {
         let [t0, t1, t2, t3, t4, t5, t6] = *self.thresholds.first_chunk().expect("there are 128");
         for (&value, symbol) in values.iter().zip(symbols) {
-            let u = value * inverse_scale;
-            let magnitude = u.abs();
+            let magnitude = value.abs() * inverse_scale;
             let upper = magnitude >= t3;
             let (below, middle, above) = if upper { (t4, t5, t6) } else { (t0, t1, t2) };
             let far = magnitude >= middle;
             let last = magnitude >= if far { above } else { below };
             let step = 4 * i32::from(upper) + 2 * i32::from(far) + i32::from(last);
-            *symbol = (if u < 0.0 { 7 - step } else { 8 + step }) as u8;
+            *symbol = (if value < 0.0 { 7 - step } else { 8 + step }) as u8;
         }
     }
 
@@ -154,11 +140,10 @@ impl Quantizer {
     fn by_cells(&self, values: &[f32], inverse_scale: f32, symbols: &mut [u8]) {
         let half = 1_i32 << (self.bits - 1);
         for (&value, symbol) in values.iter().zip(symbols) {
-            let u = value * inverse_scale;
-            let magnitude = u.abs();
+            let magnitude = value.abs() * inverse_scale;
             let below = self.below[((magnitude * CELLS_PER_UNIT) as usize).min(CELLS - 1)];
             let step = i32::from(below) + i32::from(magnitude >= self.thresholds[usize::from(below & 127)]);
-            *symbol = (if u < 0.0 { half - 1 - step } else { half + step }) as u8;
+            *symbol = (if value < 0.0 { half - 1 - step } else { half + step }) as u8;
         }
     }
 
@@ -187,8 +172,24 @@ impl Quantizer {
     ) -> (f32, f32) {
         let (mut zq, mut qq) = (f32x16::splat(simd, 0.0), f32x16::splat(simd, 0.0));
         let (values, symbols) = (values.as_chunks::<64>().0, symbols.as_chunks_mut::<64>().0);
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        if let Some(avx2) = only_avx2(simd) {
+            let (tables, mut sums) = (self.wide.tables(simd), [zq, qq]);
+            for (values, symbols) in values
+                .as_flattened()
+                .as_chunks::<32>()
+                .0
+                .iter()
+                .zip(symbols.as_flattened_mut().as_chunks_mut::<32>().0)
+            {
+                let found: u8x32<S>;
+                (found, sums) = avx2::symbols_on(simd, avx2, values, inverse_scale, tables, sums);
+                found.store_slice(symbols);
+            }
+            return (pairwise_on(sums[0]), pairwise_on(sums[1]));
+        }
         for (values, symbols) in values.iter().zip(symbols) {
-            self.quantize_chunk(simd, values, inverse_scale, symbols);
+            self.quantize(values, inverse_scale, symbols);
             let levels = wht::levels(simd, &self.planes, u8x64::from_slice(simd, symbols));
             for i in 0..4 {
                 zq += f32x16::from_slice(simd, &values[16 * i..][..16]) * levels[i];
@@ -196,34 +197,6 @@ impl Quantizer {
             }
         }
         (pairwise_on(zq), pairwise_on(qq))
-    }
-
-    /// As [`Quantizer::quantize`], of up to four bits.
-    #[inline(always)]
-    fn quantize_chunk<S: Simd>(
-        &self,
-        simd: S,
-        values: &[f32; 64],
-        inverse_scale: f32,
-        symbols: &mut [u8; 64],
-    ) {
-        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-        if let Some(avx2) = only_avx2(simd) {
-            let thresholds = f32x8::from_slice(simd, &self.wide).into();
-            let firsts = i32x8::from_slice(simd, &self.wide_symbols).into();
-            for (values, symbols) in values.as_chunks::<32>().0.iter().zip(symbols.as_chunks_mut::<32>().0) {
-                let mut all = [thresholds; 4];
-                for i in 0..4 {
-                    all[i] = f32x8::from_slice(simd, &values[8 * i..][..8]).into();
-                }
-                let found: u8x32<S> =
-                    avx2::symbols(avx2, all, inverse_scale, thresholds, firsts, self.bits).simd_into(simd);
-                found.store_slice(symbols);
-            }
-            return;
-        }
-        let _ = simd;
-        self.quantize(values, inverse_scale, symbols);
     }
 
     /// `values[i]` = level of `symbols[i]`. A symbol of more than `bits` bits gives the last level.
@@ -255,6 +228,7 @@ impl Source for Nibbles<'_> {
 mod tests {
     use super::*;
     use crate::simd::dispatch;
+    use crate::sums::dot;
     use fearless_simd::Level;
 
     #[test]
@@ -278,20 +252,29 @@ mod tests {
         let steps = |x: f32| [x.next_down(), x, x.next_up()];
         for bits in 1..=4 {
             let quantizer = Quantizer::new(bits);
-            let cells = (0..=8).flat_map(|cell| steps(cell as f32 * WIDE_CELL));
+            let cells = (0..=8).flat_map(|cell| steps(cell as f32 * 0.3));
             let mut values: Vec<f32> = (-4000..=4000).map(|i| i as f32 * 1e-3).chain(cells).collect();
             values.extend(quantizer.thresholds.into_iter().flat_map(steps));
             values.extend([1e-30, 7.0, 1e4, 1e20, f32::MAX, f32::INFINITY]);
             values.extend(values.clone().iter().map(|x| -x));
             values.resize(values.len().next_multiple_of(64), 0.0);
-            let mut plain = vec![0; values.len()];
             for scale in [1.0, 0.37] {
-                quantizer.quantize(&values, scale, &mut plain);
-                for level in [Level::baseline(), Level::new()] {
-                    for (values, plain) in values.as_chunks::<64>().0.iter().zip(plain.as_chunks::<64>().0) {
+                for values in values.as_chunks::<64>().0 {
+                    let mut plain = [0; 64];
+                    quantizer.quantize(values, scale, &mut plain);
+                    let levels = plain.map(|symbol| quantizer.levels()[usize::from(symbol)]);
+                    let sums = [dot(values, &levels), dot(&levels, &levels)].map(f32::to_bits);
+                    for level in [Level::baseline(), Level::new()] {
                         let mut symbols = [0; 64];
-                        dispatch!(level, simd => quantizer.quantize_chunk(simd, values, scale, &mut symbols));
-                        assert_eq!(symbols, *plain, "{bits} bits, {values:?} times {scale}");
+                        let found = dispatch!(level, simd => {
+                            quantizer.quantize_measured(simd, values, scale, &mut symbols)
+                        });
+                        assert_eq!(symbols, plain, "{bits} bits, {values:?} times {scale}");
+                        assert_eq!(
+                            [found.0, found.1].map(f32::to_bits),
+                            sums,
+                            "{bits} bits, {values:?} times {scale}"
+                        );
                     }
                 }
             }

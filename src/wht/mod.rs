@@ -7,7 +7,7 @@ mod avx2;
 use crate::simd::only_avx2;
 use fearless_simd::prelude::*;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-use fearless_simd::{f32x8, u8x32};
+use fearless_simd::{f32x8, u8x32, x86::Avx2};
 use fearless_simd::{f32x16, u8x64, u16x32};
 
 /// What is transformed in registers.
@@ -142,13 +142,11 @@ pub fn transformed<S: Simd, const N: usize>(simd: S, mut all: [f32x16<S>; N]) ->
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     if let (Some(avx2), true) = (only_avx2(simd), N >= 4) {
         let one = std::hint::black_box(1.0);
-        for i in (0..N).step_by(4) {
-            let mut x = [f32x8::splat(simd, 0.0).into(); 8];
-            for k in 0..4 {
-                let (low, high) = all[i + k].split();
-                (x[2 * k], x[2 * k + 1]) = (low.into(), high.into());
-            }
-            put_eight(simd, avx2::of_values(avx2, one, x), &mut all[i..i + 4]);
+        let first = x86_values(simd, avx2, one, &all[..4]);
+        all[..4].copy_from_slice(&first);
+        if N == 8 {
+            let second = x86_values(simd, avx2, one, &all[4..]);
+            all[4..].copy_from_slice(&second);
         }
         return last_stages(all, 4);
     }
@@ -163,22 +161,14 @@ pub fn transformed<S: Simd, const N: usize>(simd: S, mut all: [f32x16<S>; N]) ->
 /// for one of sixteen levels, whose four bytes `planes` has one after the other.
 #[inline(always)]
 pub fn of_levels<S: Simd>(simd: S, planes: &[[u8; 64]; 4], packed: &[u8]) -> [f32x16<S>; 8] {
-    let mut all = [f32x16::splat(simd, 0.0); 8];
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     if let Some(avx2) = only_avx2(simd) {
-        let mut tables = [u8x32::splat(simd, 0).into(); 4];
-        for (table, plane) in tables.iter_mut().zip(planes) {
-            *table = u8x32::from_slice(simd, &plane[..32]).into();
-        }
         let one = std::hint::black_box(1.0);
-        for half in 0..2 {
-            let packed = u8x32::from_slice(simd, &packed[32 * half..][..32]);
-            let even = avx2::levels(avx2, tables, (packed & 0x0F).into());
-            let odd = avx2::levels(avx2, tables, (packed >> 4).into());
-            put_eight(simd, avx2::of_halves(avx2, one, even, odd), &mut all[4 * half..][..4]);
-        }
-        return last_stages(all, 4);
+        let [a, b, c, d] = x86_levels(simd, avx2, one, planes, &packed[..32]);
+        let [e, f, g, h] = x86_levels(simd, avx2, one, planes, &packed[32..64]);
+        return [a + e, b + f, c + g, d + h, a - e, b - f, c - g, d - h];
     }
+    let mut all = [f32x16::splat(simd, 0.0); 8];
     let packed = u8x64::from_slice(simd, &packed[..64]);
     let (even, odd) = (levels(simd, planes, packed & 0x0F), levels(simd, planes, packed >> 4));
     for i in 0..4 {
@@ -207,13 +197,47 @@ fn words<S: Simd>(low: u16x32<S>, high: u16x32<S>) -> (f32x16<S>, f32x16<S>) {
     (first.bitcast(), second.bitcast())
 }
 
+/// The first six stages, of four vectors.
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 #[inline(always)]
-fn put_eight<S: Simd, T: Copy + SimdInto<f32x8<S>, S>>(simd: S, x: [T; 8], all: &mut [f32x16<S>]) {
+fn x86_values<S: Simd>(simd: S, avx2: Avx2, one: f32, all: &[f32x16<S>]) -> [f32x16<S>; 4] {
+    let mut x = [f32x8::splat(simd, 0.0).into(); 8];
+    for k in 0..4 {
+        let (low, high) = all[k].split();
+        (x[2 * k], x[2 * k + 1]) = (low.into(), high.into());
+    }
+    pairs(simd, avx2::of_values(avx2, one, x))
+}
+
+/// The first six stages, of the levels of 32 bytes.
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+#[inline(always)]
+fn x86_levels<S: Simd>(
+    simd: S,
+    avx2: Avx2,
+    one: f32,
+    planes: &[[u8; 64]; 4],
+    packed: &[u8],
+) -> [f32x16<S>; 4] {
+    let mut tables = [u8x32::splat(simd, 0).into(); 4];
+    for i in 0..4 {
+        tables[i] = u8x32::from_slice(simd, &planes[i][..32]).into();
+    }
+    let packed = u8x32::from_slice(simd, packed);
+    let even = avx2::levels(avx2, tables, (packed & 0x0F).into());
+    let odd = avx2::levels(avx2, tables, (packed >> 4).into());
+    pairs(simd, avx2::of_halves(avx2, one, even, odd))
+}
+
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+#[inline(always)]
+fn pairs<S: Simd, T: Copy + SimdInto<f32x8<S>, S>>(simd: S, x: [T; 8]) -> [f32x16<S>; 4] {
+    let mut all = [f32x16::splat(simd, 0.0); 4];
     for k in 0..4 {
         let (low, high): (f32x8<S>, f32x8<S>) = (x[2 * k].simd_into(simd), x[2 * k + 1].simd_into(simd));
         all[k] = low.combine(high);
     }
+    all
 }
 
 /// The transform of vectors of which each two have the values of even index first. Within such pairs, sums and differences

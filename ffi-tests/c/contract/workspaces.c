@@ -15,6 +15,27 @@ static kakeya_status encode_in(const fixture *f, kakeya_workspace *workspace, co
     return kakeya_encode(f->codec, workspace, &rows, dst, sizeof dst, &written);
 }
 
+/* Rows of `DIM` coordinates in `count` segments, through a workspace that was made for one segment, and through its own. */
+static void encode_segments(kakeya_workspace *of_one, const float *x, size_t count, kakeya_status expected) {
+    unsigned char dst[32768];
+    size_t written = 0;
+    fixture f;
+    kakeya_segment segments[DIM];
+    kakeya_view views[DIM];
+    fixture_defaults(&f, KAKEYA_PRESET_TURBO, DIM / count);
+    for (size_t i = 0; i < count; i++) {
+        segments[i] = f.segment;
+        views[i] = view_of(x + i * (DIM / count), DIM);
+    }
+    f.layout.n_segments = count;
+    f.layout.segments = segments;
+    fixture_create(&f, ROWS);
+    const kakeya_rows rows = rows_of(views, ROWS);
+    CHECK_OK(kakeya_encode(f.codec, f.workspace, &rows, dst, sizeof dst, &written));
+    CHECK_STATUS(expected, kakeya_encode(f.codec, of_one, &rows, dst, sizeof dst, &written));
+    fixture_close(&f);
+}
+
 int main(void) {
     fixture narrow;
     fixture wide;
@@ -37,6 +58,9 @@ int main(void) {
     CHECK_STATUS(KAKEYA_ERR_BAD_SHAPE, encode_in(&wide, narrow.workspace, x, ROWS));
     CHECK_STATUS(KAKEYA_ERR_BAD_SHAPE, encode_in(&fitting, narrow.workspace, x, ROWS));
     CHECK_STATUS(KAKEYA_ERR_BAD_SHAPE, encode_in(&narrow, narrow.workspace, x, ROWS + 1));
+
+    encode_segments(narrow.workspace, x, 8, KAKEYA_OK);
+    encode_segments(narrow.workspace, x, 16, KAKEYA_ERR_BAD_SHAPE);
 
     /* More memory than there can be, and more bytes than can be counted. */
     kakeya_workspace *none = NULL;
