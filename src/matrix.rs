@@ -38,31 +38,41 @@ pub(crate) struct Matrix {
 impl Matrix {
     /// Rounds and packs the matrix whose elements `at(row, column)` are finite.
     pub fn new(depth: usize, width: usize, at: impl Fn(usize, usize) -> f32) -> Result<Self> {
-        let peak = (0..depth)
-            .flat_map(|k| (0..width).map(move |c| (k, c)))
-            .fold(0.0_f32, |peak, (k, c)| peak.max(at(k, c).abs()));
-        // The peak becomes an integer from 2^14 to 2^15.
-        let exponent = ((peak.max(f32::MIN_POSITIVE).to_bits() >> 23) as i32 - 127).clamp(-100, 100);
-        let unit = power_of_two(exponent - 14);
         let (pairs, blocks) = (depth.div_ceil(2), width.div_ceil(COLUMNS));
-        let mut packed = try_reserve(pairs * blocks, "the codec")?;
-        let mut energies = try_reserve(blocks * COLUMNS, "the codec")?;
-        energies.resize(blocks * COLUMNS, 0_u64);
+        let columns = |block: usize| block * COLUMNS..width.min((block + 1) * COLUMNS);
+        let mut peak = 0.0_f32;
         for block in 0..blocks {
-            for pair in 0..pairs {
-                packed.push(std::array::from_fn(|i| {
-                    let (k, c) = (2 * pair + i % 2, block * COLUMNS + i / 2);
-                    if k >= depth || c >= width {
-                        return 0;
-                    }
-                    let q = (at(k, c) / unit).round().clamp(-32767.0, 32767.0) as i16;
-                    energies[c] += u64::from(q.unsigned_abs()).pow(2);
-                    q
-                }));
+            for k in 0..depth {
+                for c in columns(block) {
+                    peak = peak.max(at(k, c).abs());
+                }
             }
         }
+        // The peak becomes an integer from 2^14 to 2^15.
+        let exponent = ((peak.max(f32::MIN_POSITIVE).to_bits() >> 23) as i32 - 127).clamp(-100, 100);
+        let (unit, inverse) = (power_of_two(exponent - 14), power_of_two(14 - exponent));
+        let mut packed = try_reserve(pairs * blocks, "the codec")?;
+        let mut most = 1;
+        for block in 0..blocks {
+            let mut energies = [0_u64; 2 * COLUMNS];
+            for pair in 0..pairs {
+                let mut values = [0.0; 2 * COLUMNS];
+                for (i, c) in columns(block).enumerate() {
+                    for k in 2 * pair..depth.min(2 * pair + 2) {
+                        values[2 * i + k % 2] = at(k, c) * inverse;
+                    }
+                }
+                let mut line = [0; 2 * COLUMNS];
+                for i in 0..2 * COLUMNS {
+                    let q = nearest(values[i].clamp(-32767.0, 32767.0));
+                    energies[i] += u64::from(q.unsigned_abs().pow(2));
+                    line[i] = q as i16;
+                }
+                packed.push(line);
+            }
+            most = energies.as_chunks::<2>().0.iter().fold(most, |most, [a, b]| most.max(a + b));
+        }
         // |Σ q·m| ≤ √(Σ q²)·√(Σ m²), which has to stay below 2^31.
-        let most = energies.into_iter().max().unwrap_or(0).max(1);
         Ok(Self { width, pairs, packed, unit, limit: (1 << 62) / most - 1 })
     }
 
@@ -167,6 +177,14 @@ fn tile<S: Simd, const FROM: usize, const ROWS: usize, const BLOCKS: usize>(
     sums
 }
 
+/// The nearest integer, of two that are as near the one further from 0. (What `f32::round` gives, which is a call into the C
+/// library; the sum is exact enough below 2^23.)
+#[inline(always)]
+fn nearest(x: f32) -> i32 {
+    const BELOW_HALF: f32 = 0.5_f32.next_down();
+    (x + BELOW_HALF.copysign(x)) as i32
+}
+
 /// `2^exponent`, of a normal number.
 fn power_of_two(exponent: i32) -> f32 {
     f32::from_bits(((127 + exponent) as u32) << 23)
@@ -204,6 +222,16 @@ mod tests {
 
     fn value(i: usize) -> f32 {
         ((i * i * 31 + i * 17) % 97) as f32 / 97.0 - 0.5
+    }
+
+    #[test]
+    fn the_nearest_integer_is_that_of_the_library() {
+        for half in -70_000..=70_000 {
+            let x = half as f32 / 2.0;
+            for x in [x.next_down(), x, x.next_up(), x + 0.25] {
+                assert_eq!(nearest(x), x.round() as i32, "{x:e}");
+            }
+        }
     }
 
     /// Every shape, against the sum in binary64; on every level the same bits.
