@@ -96,15 +96,16 @@ impl Matrix {
         self.width.next_multiple_of(COLUMNS)
     }
 
-    /// `out[r, c] = scales[r]·Σₖ rows[r, k]·matrix[k, c] + bias[c]`, `out` being `[8·groups, stride]`.
+    /// `out[r, c] = scales[r]·Σₖ rows[r, k]·matrix[k, c] + bias[c]` of the first `count` rows, `out` being `[count, stride]`
+    /// in whole groups of 8 rows.
     ///
-    /// `rows` has groups of `pairs` pairs each, of which those from `live` on are 0. Where `bias` is empty, it is 0.
+    /// `rows` has groups of `pairs` pairs each, of which those from `live` on are 0. Where `bias` is empty, it is 0. What
+    /// the rows of a group from `count` on become is undefined.
     #[inline(always)]
     pub fn multiply<S: Simd>(
         &self,
         simd: S,
-        rows: &[Pairs],
-        live: usize,
+        (rows, count, live): (&[Pairs], usize, usize),
         scales: &[f32],
         bias: &[f32],
         out: &mut [f32],
@@ -115,27 +116,32 @@ impl Matrix {
         let mut at = 0;
         while at < blocks {
             let two = wide && at + 1 < blocks;
-            for ((group, scales), out) in rows
-                .chunks_exact(self.pairs)
-                .zip(scales.as_chunks::<GROUP>().0)
-                .zip(out.chunks_exact_mut(GROUP * stride))
-            {
-                let group = &group[..live];
-                if two {
+            let groups = rows.chunks_exact(self.pairs).zip(scales.as_chunks::<GROUP>().0);
+            let groups = groups.zip(out.chunks_exact_mut(GROUP * stride)).take(count.div_ceil(GROUP));
+            for (index, ((group, scales), out)) in groups.enumerate() {
+                let (group, left) = (&group[..live], count - index * GROUP);
+                let mut put = |row: usize, sums, at| {
+                    put(simd, sums, scales[row], bias, at, &mut out[row * stride..][..stride]);
+                };
+                if left == 1 {
+                    let [[sums]] = tile::<S, 0, 1, 1>(simd, group, [block(at)]);
+                    put(0, sums, at);
+                    if two {
+                        let [[sums]] = tile::<S, 0, 1, 1>(simd, group, [block(at + 1)]);
+                        put(0, sums, at + 1);
+                    }
+                } else if two {
                     let sums = tile::<S, 0, 8, 2>(simd, group, [block(at), block(at + 1)]);
-                    for (row, sums) in sums.into_iter().enumerate() {
-                        let out = &mut out[row * stride..][..stride];
-                        put(simd, sums[0], scales[row], bias, at, out);
-                        put(simd, sums[1], scales[row], bias, at + 1, out);
+                    for (row, [a, b]) in sums.into_iter().enumerate() {
+                        put(row, a, at);
+                        put(row, b, at + 1);
                     }
                 } else {
                     let sums = tile::<S, 0, 4, 1>(simd, group, [block(at)]);
-                    for (row, sums) in sums.into_iter().enumerate() {
-                        put(simd, sums[0], scales[row], bias, at, &mut out[row * stride..][..stride]);
-                    }
-                    let sums = tile::<S, 4, 4, 1>(simd, group, [block(at)]);
-                    for (row, sums) in (4..).zip(sums) {
-                        put(simd, sums[0], scales[row], bias, at, &mut out[row * stride..][..stride]);
+                    sums.into_iter().enumerate().for_each(|(row, [sums])| put(row, sums, at));
+                    if left > 4 {
+                        let sums = tile::<S, 4, 4, 1>(simd, group, [block(at)]);
+                        sums.into_iter().enumerate().for_each(|(row, [sums])| put(4 + row, sums, at));
                     }
                 }
             }
@@ -250,7 +256,7 @@ mod tests {
             let bias: Vec<f32> = (0..matrix.stride()).map(|c| c as f32).collect();
             let run = |level: Level| {
                 let mut out = vec![0.0; n * matrix.stride()];
-                dispatch!(level, simd => matrix.multiply(simd, &packed, matrix.pairs(), &scales, &bias, &mut out));
+                dispatch!(level, simd => matrix.multiply(simd, (&packed, n, matrix.pairs()), &scales, &bias, &mut out));
                 out
             };
             let out = run(Level::new());
@@ -276,7 +282,7 @@ mod tests {
         let scale = put_rounded(&vec![1.0; depth], matrix.limit(), 0, &mut packed);
         let mut out = vec![0.0; GROUP * 16];
         let scales = [scale * matrix.unit(); GROUP];
-        dispatch!(Level::new(), simd => matrix.multiply(simd, &packed, matrix.pairs(), &scales, &[], &mut out));
+        dispatch!(Level::new(), simd => matrix.multiply(simd, (&packed, 1, matrix.pairs()), &scales, &[], &mut out));
         assert!((out[0] / (512.0 * 0.044) - 1.0).abs() < 1e-3, "{}", out[0]);
         assert!(out[0] / scales[0] > 0.9 * f32::powi(2.0, 31));
     }

@@ -172,7 +172,6 @@ impl Passage<'_> {
     ) {
         let (matrix, skeleton) = (&self.transform.forward, self.kernel.skeleton);
         let (dim, rank, stride, count) = (skeleton.dim(), skeleton.rank(), self.stride(), finite.len());
-        let groups = count.div_ceil(GROUP) * matrix.pairs();
         for r in 0..count {
             (panel.wide[r], panel.scales[r], panel.units[r]) = (false, 0.0, 1.0);
             panel.codes[r] = RowCode::default();
@@ -193,7 +192,7 @@ impl Passage<'_> {
                 panel.scales[r] = unit * matrix.unit();
             }
         }
-        matrix.multiply(simd, &panel.groups[..groups], matrix.pairs(), &panel.scales, &[], &mut panel.y);
+        matrix.multiply(simd, (&panel.groups, count, matrix.pairs()), &panel.scales, &[], &mut panel.y);
         for r in (0..count).filter(|&r| panel.wide[r]) {
             let (x, y) = (&panel.x[r * dim..][..dim], &mut panel.y[r * stride..][..rank]);
             skeleton.project(simd, x, 1.0 / panel.units[r], &mut scratch.deviation, y);
@@ -208,14 +207,13 @@ impl Passage<'_> {
     fn predict<S: Simd>(&self, simd: S, panel: &mut Panel, finite: &[bool]) {
         let (matrix, skeleton) = (&self.transform.centres, self.kernel.skeleton);
         let (rank, stride) = (skeleton.rank(), self.stride());
-        let groups = finite.len().div_ceil(GROUP) * matrix.pairs();
         for r in (0..finite.len()).filter(|&r| finite[r] && !panel.wide[r]) {
             let group = &mut panel.groups[r / GROUP * matrix.pairs()..][..matrix.pairs()];
             let y = &panel.y[r * stride..][..rank];
             panel.scales[r] = put_rounded(y, matrix.limit(), r % GROUP, group) * matrix.unit();
         }
-        let groups = &panel.groups[..groups];
-        matrix.multiply(simd, groups, matrix.pairs(), &panel.scales, &[], &mut panel.products);
+        let rows = (&panel.groups[..], finite.len(), matrix.pairs());
+        matrix.multiply(simd, rows, &panel.scales, &[], &mut panel.products);
         for r in (0..finite.len()).filter(|&r| finite[r]) {
             let y = &mut panel.y[r * stride..][..rank];
             let (centre, t) = if panel.wide[r] {
@@ -295,10 +293,9 @@ impl Passage<'_> {
         let (matrix, stride) = (&self.transform.inverse, self.stride());
         let (rank, dim) = (self.kernel.skeleton.rank(), self.kernel.skeleton.dim());
         let count = there.len();
-        let groups = &mut panel.groups[..count.div_ceil(GROUP) * matrix.pairs()];
         // A row that ends before the others of the panel has whatever was there before.
         let live = panel.live.div_ceil(2);
-        matrix.multiply(simd, groups, live, &panel.scales, &self.transform.mean, &mut panel.back);
+        matrix.multiply(simd, (&panel.groups, count, live), &panel.scales, &self.transform.mean, &mut panel.back);
         for r in (0..count).filter(|&r| there[r] && panel.wide[r]) {
             let (y, x) = (&mut panel.y[r * stride..][..rank], &mut panel.back[r * stride..][..dim]);
             self.kernel.synthesise(panel.codes[r], y, panel.units[r], x);
