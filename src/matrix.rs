@@ -10,9 +10,11 @@
 //! matrix  blocks of 16 columns: [⌈width/16⌉][⌈depth/2⌉][16 columns][2]
 //! ```
 
-use crate::error::{Result, try_reserve};
+use crate::error::{Result, try_vec};
+use crate::simd::dispatch;
 use fearless_simd::prelude::*;
-use fearless_simd::{Simd, SimdBase, f32x16, i16x32, i32x16};
+use fearless_simd::{Level, Simd, SimdBase, f32x16, i16x32, i32x16};
+use std::ops::Range;
 
 /// Rows of a group.
 pub(crate) const GROUP: usize = 8;
@@ -36,41 +38,29 @@ pub(crate) struct Matrix {
 }
 
 impl Matrix {
-    /// Rounds and packs the matrix whose elements `at(row, column)` are finite.
-    pub fn new(depth: usize, width: usize, at: impl Fn(usize, usize) -> f32) -> Result<Self> {
+    /// Rounds and packs a matrix of finite values, `[depth, width]` or, where it is `transposed`, `[width, depth]`.
+    pub fn new(depth: usize, width: usize, values: &[f32], transposed: bool) -> Result<Self> {
         let (pairs, blocks) = (depth.div_ceil(2), width.div_ceil(COLUMNS));
-        let columns = |block: usize| block * COLUMNS..width.min((block + 1) * COLUMNS);
-        let mut peak = 0.0_f32;
-        for block in 0..blocks {
-            for k in 0..depth {
-                for c in columns(block) {
-                    peak = peak.max(at(k, c).abs());
-                }
-            }
-        }
+        let mut packed = try_vec(pairs * blocks, [0; 2 * COLUMNS], "the codec")?;
+        let level = Level::new();
+        let peak =
+            dispatch!(level, _simd => values.iter().fold(0, |peak, x| peak.max(x.to_bits() & 0x7FFF_FFFF)));
         // The peak becomes an integer from 2^14 to 2^15.
-        let exponent = ((peak.max(f32::MIN_POSITIVE).to_bits() >> 23) as i32 - 127).clamp(-100, 100);
+        let exponent = ((peak.max(f32::MIN_POSITIVE.to_bits()) >> 23) as i32 - 127).clamp(-100, 100);
         let (unit, inverse) = (power_of_two(exponent - 14), power_of_two(14 - exponent));
-        let mut packed = try_reserve(pairs * blocks, "the codec")?;
         let mut most = 1;
-        for block in 0..blocks {
-            let mut energies = [0_u64; 2 * COLUMNS];
-            for pair in 0..pairs {
-                let mut values = [0.0; 2 * COLUMNS];
-                for (i, c) in columns(block).enumerate() {
-                    for k in 2 * pair..depth.min(2 * pair + 2) {
-                        values[2 * i + k % 2] = at(k, c) * inverse;
-                    }
+        for (block, lines) in packed.chunks_exact_mut(pairs.max(1)).enumerate() {
+            let columns = block * COLUMNS..width.min((block + 1) * COLUMNS);
+            let energies = dispatch!(level, simd => {
+                if transposed {
+                    let columns = &values[columns.start * depth..columns.end * depth];
+                    pack_transposed(simd, columns.chunks_exact(depth), inverse, lines);
+                } else {
+                    pack(simd, values, (width, columns), inverse, lines);
                 }
-                let mut line = [0; 2 * COLUMNS];
-                for i in 0..2 * COLUMNS {
-                    let q = nearest(values[i].clamp(-32767.0, 32767.0));
-                    energies[i] += u64::from(q.unsigned_abs().pow(2));
-                    line[i] = q as i16;
-                }
-                packed.push(line);
-            }
-            most = energies.as_chunks::<2>().0.iter().fold(most, |most, [a, b]| most.max(a + b));
+                energies(simd, lines)
+            });
+            most = energies.into_iter().fold(most, u64::max);
         }
         // |Σ q·m| ≤ √(Σ q²)·√(Σ m²), which has to stay below 2^31.
         Ok(Self { width, pairs, packed, unit, limit: (1 << 62) / most - 1 })
@@ -183,12 +173,73 @@ fn tile<S: Simd, const FROM: usize, const ROWS: usize, const BLOCKS: usize>(
     sums
 }
 
-/// The nearest integer, of two that are as near the one further from 0. (What `f32::round` gives, which is a call into the C
-/// library; the sum is exact enough below 2^23.)
+/// Packs a block of columns of rows of `width` values, times `scale`.
 #[inline(always)]
-fn nearest(x: f32) -> i32 {
+fn pack<S: Simd>(
+    simd: S,
+    values: &[f32],
+    (width, columns): (usize, Range<usize>),
+    scale: f32,
+    lines: &mut [[i16; 2 * COLUMNS]],
+) {
+    for (rows, line) in values.chunks(2 * width).zip(lines) {
+        let (a, b) = rows.split_at(width);
+        let low = nearest(simd, &a[columns.clone()], scale) & 0xFFFF;
+        let high = nearest(simd, b.get(columns.clone()).unwrap_or_default(), scale) << 16;
+        let both: i16x32<S> = (low | high).bitcast();
+        both.store_slice(line);
+    }
+}
+
+/// As [`pack`], of columns that lie one after the other.
+#[inline(always)]
+fn pack_transposed<'a, S: Simd>(
+    simd: S,
+    columns: impl Iterator<Item = &'a [f32]>,
+    scale: f32,
+    lines: &mut [[i16; 2 * COLUMNS]],
+) {
+    for (i, column) in columns.enumerate() {
+        for (column, lines) in column.chunks(COLUMNS).zip(lines.chunks_mut(COLUMNS / 2)) {
+            let q: [i32; COLUMNS] = nearest(simd, column, scale).into();
+            let q = q.map(|q| q as i16);
+            for (line, pair) in lines.iter_mut().zip(q.as_chunks::<2>().0) {
+                line[2 * i..2 * i + 2].copy_from_slice(pair);
+            }
+        }
+    }
+}
+
+/// The sums of the squares of a block's columns.
+#[inline(always)]
+fn energies<S: Simd>(simd: S, lines: &[[i16; 2 * COLUMNS]]) -> [u64; COLUMNS] {
+    let mut energies = [0; COLUMNS];
+    for line in lines {
+        let line = i16x32::from_slice(simd, line);
+        let squares: [i32; COLUMNS] = line.pairwise_dot_product(line).into();
+        energies.iter_mut().zip(squares).for_each(|(energy, square)| *energy += u64::from(square as u32));
+    }
+    energies
+}
+
+/// Sixteen values; zeros, where there are fewer.
+#[inline(always)]
+fn sixteen(values: &[f32]) -> [f32; COLUMNS] {
+    if let Some(all) = values.first_chunk() {
+        return *all;
+    }
+    let mut padded = [0.0; COLUMNS];
+    padded[..values.len()].copy_from_slice(values);
+    padded
+}
+
+/// The integers nearest to up to sixteen values times `scale`, of two that are as near the one further from 0; none beyond
+/// ±32,767.
+#[inline(always)]
+fn nearest<S: Simd>(simd: S, values: &[f32], scale: f32) -> i32x16<S> {
     const BELOW_HALF: f32 = 0.5_f32.next_down();
-    (x + BELOW_HALF.copysign(x)) as i32
+    let x = (f32x16::from_slice(simd, &sixteen(values)) * scale).max(-32767.0).min(32767.0);
+    (x + f32x16::splat(simd, BELOW_HALF).copysign(x)).to_int()
 }
 
 /// `2^exponent`, of a normal number.
@@ -223,8 +274,6 @@ pub(crate) fn put_rounded(values: &[f32], limit: u64, row: usize, group: &mut [P
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simd::dispatch;
-    use fearless_simd::Level;
 
     fn value(i: usize) -> f32 {
         ((i * i * 31 + i * 17) % 97) as f32 / 97.0 - 0.5
@@ -232,11 +281,15 @@ mod tests {
 
     #[test]
     fn the_nearest_integer_is_that_of_the_library() {
-        for half in -70_000..=70_000 {
+        let nearest = |values: [f32; COLUMNS]| -> [i32; COLUMNS] {
+            dispatch!(Level::new(), simd => nearest(simd, &values, 1.0).into())
+        };
+        assert_eq!([nearest([40_000.0; 16]), nearest([-40_000.0; 16])], [[32_767; 16], [-32_767; 16]]);
+        for half in -65_000..=65_000 {
             let x = half as f32 / 2.0;
-            for x in [x.next_down(), x, x.next_up(), x + 0.25] {
-                assert_eq!(nearest(x), x.round() as i32, "{x:e}");
-            }
+            let mut values = [x.next_down(); COLUMNS];
+            values[..3].copy_from_slice(&[x, x.next_up(), x + 0.25]);
+            assert_eq!(nearest(values), values.map(|x| x.round() as i32), "{x:e}");
         }
     }
 
@@ -244,7 +297,12 @@ mod tests {
     #[test]
     fn products_are_those_of_the_definition() {
         for (depth, width) in [(1, 1), (2, 16), (7, 40), (64, 33), (130, 48)] {
-            let matrix = Matrix::new(depth, width, |k, c| value(k * width + c)).unwrap();
+            let values: Vec<f32> = (0..depth * width).map(value).collect();
+            let matrix = Matrix::new(depth, width, &values, false).unwrap();
+            let columns: Vec<f32> =
+                (0..width).flat_map(|c| values[c..].iter().step_by(width).copied()).collect();
+            let same = Matrix::new(depth, width, &columns, true).unwrap();
+            assert_eq!((&same.packed, same.unit, same.limit), (&matrix.packed, matrix.unit, matrix.limit));
             let n = 16;
             let rows: Vec<f32> = (0..n * depth).map(|i| value(3 * i + 1) * (1 + i % n) as f32).collect();
             let mut packed = vec![[[0; 2]; GROUP]; 2 * matrix.pairs()];
@@ -277,7 +335,7 @@ mod tests {
     #[test]
     fn the_longest_rows_do_not_overflow() {
         let (depth, width) = (512, 16);
-        let matrix = Matrix::new(depth, width, |_, _| 0.044).unwrap();
+        let matrix = Matrix::new(depth, width, &vec![0.044; depth * width], false).unwrap();
         let mut packed = vec![[[0; 2]; GROUP]; matrix.pairs()];
         let scale = put_rounded(&vec![1.0; depth], matrix.limit(), 0, &mut packed);
         let mut out = vec![0.0; GROUP * 16];
@@ -292,7 +350,7 @@ mod tests {
         let mut group = [[[7; 2]; GROUP]; 2];
         assert_eq!(put_rounded(&[0.0; 3], 1 << 30, 2, &mut group), 0.0);
         assert_eq!([group[0][2], group[1][2]], [[0; 2]; 2]);
-        let matrix = Matrix::new(3, 2, |_, _| 0.0).unwrap();
+        let matrix = Matrix::new(3, 2, &[0.0; 6], false).unwrap();
         assert!(matrix.unit() > 0.0);
     }
 }

@@ -83,6 +83,15 @@ inline RowsMut rows_mut_of(span<std::byte> bytes, const Stream& stream, const st
     return RowsMut(count, views).positions(stream.positions.data() + first);
 }
 
+/** Runs `work(i)` for every i below `n`, one after the other. What Coder::create(), compress() and restore() take instead
+ *  may run them on threads; it returns when all have returned. */
+struct InOrder {
+    template <class Work>
+    void operator()(std::size_t n, const Work& work) const {
+        for (std::size_t i = 0; i < n; ++i) work(i);
+    }
+};
+
 /** A profile with its codecs at one rate. May be shared by any number of threads. */
 class Coder {
 public:
@@ -94,31 +103,20 @@ public:
         std::size_t profile_stream, cache, stream, first, count;
     };
 
-    static Result<Coder> create(const Profile& profile, const CodecOptions& options = {}) {
+    /** Makes the codecs of a profile, each in a call of its own that `run` makes. */
+    template <class Run = InOrder>
+    static Result<Coder> create(const Profile& profile, const CodecOptions& options = {}, const Run& run = {}) {
         Coder coder;
         Result<std::size_t> n_streams = profile.n_streams();
         if (!n_streams) return n_streams.status();
         Result<Policy> policy = profile.policy();
         if (!policy) return policy.status();
         coder.policy_ = std::move(policy).value();
-        for (std::size_t s = 0; s < n_streams.value(); ++s) {
-            Result<Codec> codec = profile.codec(s, options);
-            if (!codec) return codec.status();
-            Result<StreamKey> key = profile.key(s);
-            if (!key) return key.status();
-            const std::vector<std::uint32_t>& raw = coder.policy_.raw_layers;
-            const bool is_raw = std::binary_search(raw.begin(), raw.end(), key.value().layers.front());
-            Entry entry{std::move(codec).value(), std::move(key).value(), {}, is_raw};
-            const std::size_t parts = entry.key.part == Part::kv ? 2 : 1;
-            const std::size_t n_segments = entry.key.layers.size() * entry.key.heads.size() * parts;
-            for (std::size_t i = 0; i < n_segments; ++i) {
-                kakeya_segment segment{};
-                Status status =
-                    Status::of(kakeya_profile_segment(profile.raw(), s, i, &segment, sizeof segment));
-                if (!status) return status;
-                entry.dims.push_back(segment.dim);
-            }
-            coder.entries_.push_back(std::move(entry));
+        std::vector<std::optional<Result<Entry>>> made(n_streams.value());
+        run(made.size(), [&](std::size_t s) { made[s].emplace(coder.entry(profile, s, options)); });
+        for (std::optional<Result<Entry>>& one : made) {
+            if (!one->ok()) return one->status();
+            coder.entries_.push_back(std::move(*one).value());
         }
         return coder;
     }
@@ -203,6 +201,26 @@ private:
     };
 
     Coder() = default;
+
+    /* A stream of the profile with its codec. */
+    [[nodiscard]] Result<Entry> entry(const Profile& profile, std::size_t s, const CodecOptions& options) const {
+        Result<Codec> codec = profile.codec(s, options);
+        if (!codec) return codec.status();
+        Result<StreamKey> key = profile.key(s);
+        if (!key) return key.status();
+        const std::vector<std::uint32_t>& raw = policy_.raw_layers;
+        const bool is_raw = std::binary_search(raw.begin(), raw.end(), key.value().layers.front());
+        Entry entry{std::move(codec).value(), std::move(key).value(), {}, is_raw};
+        const std::size_t parts = entry.key.part == Part::kv ? 2 : 1;
+        const std::size_t n_segments = entry.key.layers.size() * entry.key.heads.size() * parts;
+        for (std::size_t i = 0; i < n_segments; ++i) {
+            kakeya_segment segment{};
+            Status status = Status::of(kakeya_profile_segment(profile.raw(), s, i, &segment, sizeof segment));
+            if (!status) return status;
+            entry.dims.push_back(segment.dim);
+        }
+        return entry;
+    }
 
     [[nodiscard]] Result<std::size_t> cache_of(const State& state, std::size_t entry) const {
         const std::vector<std::uint32_t>& layers = entries_[entry].key.layers;

@@ -59,15 +59,6 @@ struct SessionInfo {
     double certified_error = 0;
 };
 
-/** Runs `work(i)` for every i below `n`, one after the other. What compress() and restore() take instead may run
- *  them on threads; it returns when all have returned. */
-struct InOrder {
-    template <class Work>
-    void operator()(std::size_t n, const Work& work) const {
-        for (std::size_t i = 0; i < n; ++i) work(i);
-    }
-};
-
 namespace detail {
 
 /* A run of bytes that blocks restore. */
@@ -282,7 +273,7 @@ Result<std::vector<std::byte>> compress(span<const std::byte> bytes, const Profi
     if (!state) return state.status();
     Result<SessionInfo> info = resolve(profile, options);
     if (!info) return info.status();
-    Result<Coder> coder = Coder::create(profile, options_of(info.value()));
+    Result<Coder> coder = Coder::create(profile, options_of(info.value()), run);
     if (!coder) return coder.status();
     Result<std::vector<Coder::Piece>> pieces = coder.value().pieces(state.value());
     if (!pieces) return pieces.status();
@@ -356,7 +347,7 @@ Result<std::vector<std::byte>> restore(span<const std::byte> session, const Prof
     using namespace detail;
     Result<Session> read = read_session(session);
     if (!read) return read.status();
-    Result<Coder> coder = Coder::create(profile, options_of(read.value().info));
+    Result<Coder> coder = Coder::create(profile, options_of(read.value().info), run);
     if (!coder) return coder.status();
     Result<std::vector<std::byte>> state = fill(read.value(), coder.value(), run);
     if (!state) return state.status();

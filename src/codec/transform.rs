@@ -39,10 +39,9 @@ impl Transform {
     /// Of a skeleton of full rank.
     pub fn new(skeleton: &Skeleton) -> Result<Self> {
         let (dim, rank) = (skeleton.dim(), skeleton.rank());
-        let (there, back, centres) = (skeleton.transform(), skeleton.basis(), skeleton.centres());
-        let forward = Matrix::new(dim, rank, |i, j| there[j * dim + i])?;
-        let inverse = Matrix::new(rank, dim, |j, i| back[j * dim + i])?;
-        let centres = Matrix::new(rank, skeleton.n_centres(), |j, c| centres[c * rank + j])?;
+        let forward = Matrix::new(dim, rank, skeleton.transform(), true)?;
+        let inverse = Matrix::new(rank, dim, skeleton.basis(), false)?;
+        let centres = Matrix::new(rank, skeleton.n_centres(), skeleton.centres(), true)?;
         let mut mean = try_reserve(inverse.stride(), "the codec")?;
         mean.extend_from_slice(skeleton.mean());
         mean.resize(inverse.stride(), 0.0);
@@ -295,7 +294,13 @@ impl Passage<'_> {
         let count = there.len();
         // A row that ends before the others of the panel has whatever was there before.
         let live = panel.live.div_ceil(2);
-        matrix.multiply(simd, (&panel.groups, count, live), &panel.scales, &self.transform.mean, &mut panel.back);
+        matrix.multiply(
+            simd,
+            (&panel.groups, count, live),
+            &panel.scales,
+            &self.transform.mean,
+            &mut panel.back,
+        );
         for r in (0..count).filter(|&r| there[r] && panel.wide[r]) {
             let (y, x) = (&mut panel.y[r * stride..][..rank], &mut panel.back[r * stride..][..dim]);
             self.kernel.synthesise(panel.codes[r], y, panel.units[r], x);

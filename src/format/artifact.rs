@@ -11,9 +11,12 @@ use super::FORMAT_VERSION;
 use super::block::own_skeleton_bytes;
 use super::bytes::Fields;
 use crate::error::{Error, Result};
+use crate::half_floats::widen;
 use crate::layout::MAX_DIM;
 use crate::params::MAX_CENTRES;
-use crate::skeleton::Skeleton;
+use crate::simd::dispatch;
+use crate::skeleton::{KnownId, Skeleton};
+use fearless_simd::Level;
 use half::f16;
 
 const MAGIC: [u8; 4] = *b"KKYS";
@@ -88,9 +91,11 @@ impl Skeleton {
             return Err(Error::Corrupt { what: "skeleton checksum", at: CRC_AT });
         }
         let mut skeleton = Self::with_room(dim, rank, k)?;
+        let id = KnownId(Some(*blake3::hash(src).as_bytes()));
         let (variances, parts) = body.split_at(4 * rank);
         check_parts(dim, parts, HEADER_BYTES + 4 * rank)?;
         skeleton.read_parts(dim, rank, k, parts);
+        skeleton.known_id = id;
         skeleton.variances.extend(variances.as_chunks::<4>().0.iter().map(|&raw| f32::from_le_bytes(raw)));
         if skeleton.variances.iter().any(|x| !(x.is_finite() && *x >= 0.0)) {
             return Err(Error::Corrupt { what: "a variance", at: HEADER_BYTES });
@@ -101,8 +106,11 @@ impl Skeleton {
         Ok(skeleton)
     }
 
-    /// BLAKE3 of the saved form.
+    /// BLAKE3 of the saved form; known of a skeleton that was loaded, else computed.
     pub fn id(&self) -> Result<[u8; 32]> {
+        if let KnownId(Some(id)) = self.known_id {
+            return Ok(id);
+        }
         let mut bytes = crate::error::try_vec(self.saved_bytes(), 0, "the saved skeleton")?;
         self.save(&mut bytes)?;
         Ok(*blake3::hash(&bytes).as_bytes())
@@ -135,11 +143,14 @@ impl Skeleton {
         self.reach.peak = f32::from_le_bytes(fields.take());
         let mean = fields.bytes(4 * dim).as_chunks::<4>().0;
         self.set_mean(mean.iter().map(|&raw| f32::from_le_bytes(raw)));
-        let halves = |bytes: &[u8], to: &mut Vec<f32>| {
-            to.extend(bytes.as_chunks::<2>().0.iter().map(|&raw| f16::from_le_bytes(raw).to_f32()));
-        };
-        halves(fields.bytes(2 * rank * dim), &mut self.basis);
-        halves(fields.bytes(2 * k * rank), &mut self.centres);
+        let (basis, centres) = (fields.bytes(2 * rank * dim), fields.bytes(2 * k * rank));
+        dispatch!(Level::new(), simd => for (bytes, to) in [(basis, &mut self.basis), (centres, &mut self.centres)] {
+            for bytes in bytes.as_chunks::<2>().0.chunks(16) {
+                let mut halves = [0; 16];
+                halves.iter_mut().zip(bytes).for_each(|(half, &raw)| *half = u16::from_le_bytes(raw));
+                to.extend_from_slice(&widen(simd, &halves)[..bytes.len()]);
+            }
+        });
     }
 }
 
@@ -148,8 +159,11 @@ impl Skeleton {
 pub(crate) fn check_parts(dim: usize, bytes: &[u8], at: usize) -> Result<()> {
     let (floats, halves) = bytes.split_at(4 + 4 * dim);
     let floats = floats.as_chunks::<4>().0;
-    let finite = floats.iter().all(|&raw| f32::from_le_bytes(raw).is_finite())
-        && halves.as_chunks::<2>().0.iter().all(|&raw| f16::from_le_bytes(raw).is_finite());
+    let halves = halves.as_chunks::<2>().0.iter().map(|&raw| u16::from_le_bytes(raw) & 0x7FFF);
+    // No end before the last one: that vectorises.
+    let highest = halves.fold(0, u16::max);
+    let finite =
+        floats.iter().all(|&raw| f32::from_le_bytes(raw).is_finite()) && f16::from_bits(highest).is_finite();
     if finite && f32::from_le_bytes(floats[0]) >= 0.0 {
         return Ok(());
     }
@@ -193,7 +207,10 @@ mod tests {
     #[test]
     fn skeletons_come_back() {
         let skeleton = skeleton();
-        assert_eq!(Skeleton::load(&saved(&skeleton)).unwrap(), skeleton);
+        let loaded = Skeleton::load(&saved(&skeleton)).unwrap();
+        assert_eq!(loaded, skeleton);
+        assert_eq!(saved(&loaded), saved(&skeleton));
+        assert_eq!(loaded.id(), skeleton.id());
         assert_eq!(skeleton.id().unwrap(), *blake3::hash(&saved(&skeleton)).as_bytes());
         let need = skeleton.saved_bytes();
         assert_eq!(skeleton.save(&mut [0; 9]).unwrap_err(), Error::DstTooSmall { need, got: 9 });

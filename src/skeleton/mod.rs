@@ -40,6 +40,18 @@ pub struct Skeleton {
     pub(crate) centres: Vec<f32>,
     /// How far rows go along their centres.
     pub(crate) reach: Reach,
+    /// See [`Skeleton::id`].
+    pub(crate) known_id: KnownId,
+}
+
+/// The id of a skeleton, where it is known. That changes nothing about the skeleton: equal ones may differ in it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct KnownId(pub Option<[u8; 32]>);
+
+impl PartialEq for KnownId {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl Skeleton {
@@ -57,6 +69,7 @@ impl Skeleton {
             mean_image: none(),
             centres: none(),
             reach: Reach::default(),
+            known_id: KnownId::default(),
         }
     }
 
@@ -74,7 +87,7 @@ impl Skeleton {
 
     /// Sets the shape and empties the parts, keeping their memory.
     pub(crate) fn reshape(&mut self, dim: usize, rank: usize) {
-        (self.dim, self.rank) = (dim, rank);
+        (self.dim, self.rank, self.known_id) = (dim, rank, KnownId::default());
         let parts = [&mut self.mean, &mut self.variances, &mut self.basis, &mut self.centres];
         for part in parts.into_iter().chain([&mut self.analysis, &mut self.mean_image]) {
             part.clear();

@@ -171,9 +171,10 @@ void access(std::size_t d, const Effort& effort, Output& out) {
     table.write(out);
 }
 
-// A batch of blocks on one thread and on two.
+// A batch of blocks on one thread and on two; and what two threads of this machine gain where they share nothing, products of matrices.
 void threads(const Effort& effort, Output& out) {
-    constexpr std::size_t kBlocks = 8;
+    // So many that starting a thread does not count.
+    const std::size_t n_blocks[] = {64, 16};
     Table table;
     std::vector<std::unique_ptr<Subject<Half>>> subjects;
     subjects.push_back(Width::of(128).turbo_subject<Half>(4, kRows));
@@ -192,9 +193,9 @@ void threads(const Effort& effort, Output& out) {
         const std::vector<TensorShape> shapes = s == 0 ? single(dims[s]) : joined(dims[s]);
         workspaces.emplace_back(), blocks.emplace_back(), decoded.emplace_back();
         for (int t = 0; t < 2; ++t) workspaces[s].push_back(codec.workspace(kRows).value());
-        blocks[s].assign(kBlocks, Bytes(codec.encode_bound(kRows).value()));
-        decoded[s].assign(kBlocks, Tensors<Half>(shapes, kRows));
-        for (std::size_t i = 0; i < kBlocks; ++i) {
+        blocks[s].assign(n_blocks[s], Bytes(codec.encode_bound(kRows).value()));
+        decoded[s].assign(n_blocks[s], Tensors<Half>(shapes, kRows));
+        for (std::size_t i = 0; i < n_blocks[s]; ++i) {
             to_encode[s].push_back({subjects[s]->rows(), blocks[s][i]});
             to_decode[s].push_back({subjects[s]->block(), decoded[s][i].rows_mut(0, kRows)});
         }
@@ -203,15 +204,24 @@ void threads(const Effort& effort, Output& out) {
         for (bool encodes : {true, false}) {
             for (std::size_t n_threads : {1, 2}) {
                 Json line = head("threads", s == 0 ? "turbo 4 bits" : "rdo", encodes ? "encode_batch" : "decode_batch", dims[s], kRows);
-                line["threads"] = n_threads, line["blocks"] = kBlocks;
+                line["threads"] = n_threads, line["blocks"] = n_blocks[s];
                 const kakeya::span<const kakeya::Workspace> some(workspaces[s].data(), n_threads);
-                table.add(line, static_cast<double>(kBlocks * subjects[s]->values()), [&, s, encodes, some] {
+                table.add(line, static_cast<double>(n_blocks[s] * subjects[s]->values()), [&, s, encodes, some] {
                     const kakeya::Codec& codec = subjects[s]->codec();
                     if (encodes) kakeya::encode_batch(codec, some, to_encode[s], runner).status.value();
                     else kakeya::decode_batch(codec, some, to_decode[s], runner).status.value();
                 });
             }
         }
+    }
+    std::vector<Product> products;
+    for (int t = 0; t < 16; ++t) products.emplace_back(kRows, 512);
+    for (std::size_t n_threads : {1, 2}) {
+        Json line = head("threads", "f32 product, OpenBLAS", "16 products", 512, kRows);
+        line["threads"] = n_threads;
+        table.add(line, static_cast<double>(products.size() * kRows * 512), [&products, n_threads] {
+            in_parallel(products.size(), n_threads, [&](std::size_t i, std::size_t) { products[i].by_openblas(); });
+        });
     }
     table.run(effort);
     for (std::size_t c = 1; c < table.size(); c += 2) table.line(c)["ratio_to_one_thread"] = rounded(table.ratio(c, c - 1));

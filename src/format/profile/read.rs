@@ -87,7 +87,7 @@ impl Contents {
             let size = reader.size()?;
             let saved = reader.bytes(size)?;
             let skeleton = Shared::new(reader.checked(Skeleton::load(saved), "a skeleton")?)?;
-            self.skeletons.push(SharedSkeleton { id: *blake3::hash(saved).as_bytes(), skeleton });
+            self.skeletons.push(SharedSkeleton { id: skeleton.id()?, skeleton });
         }
         Ok(())
     }

@@ -158,7 +158,7 @@ fn aims(all: &[Measurement]) -> Table {
         ),
         (
             "batch on 2 threads, ÷ 1 thread",
-            |m| m.suite == "threads" && m.threads == Some(2),
+            |m| m.suite == "threads" && m.threads == Some(2) && m.op.ends_with("batch"),
             |m| m.ratio_to_one_thread,
             |x| x >= 1.85,
             "≥ 1.85",
