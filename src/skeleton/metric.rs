@@ -11,7 +11,6 @@
 
 use crate::error::{Error, Result, try_reserve, try_vec};
 use crate::rope::Rope;
-use nalgebra::linalg::try_invert_to;
 use nalgebra::{DMatrix, SymmetricEigen};
 use std::ops::Range;
 
@@ -111,29 +110,6 @@ impl QueryMetric {
     }
 }
 
-/// The matrix of rows that turns rows into coefficients, `(Bᵀ)⁻¹`, for the basis `B` `[dim, dim]` that turns
-/// coefficients into rows; `None` where `B` has no inverse to speak of.
-pub(crate) fn analysis(basis: &[f32], dim: usize) -> Result<Option<Vec<f32>>> {
-    // Column-major, so the rows of the basis become columns: this is Bᵀ. The memory is ours, since nalgebra aborts where
-    // it is short.
-    let columns = || -> Result<DMatrix<f64>> {
-        let mut values = try_reserve(dim * dim, "the skeleton")?;
-        values.extend(basis.iter().map(|&x| f64::from(x)));
-        Ok(DMatrix::from_vec(dim, dim, values))
-    };
-    let mut inverse = columns()?;
-    // Up to four it inverts in place, by formula.
-    let found = if dim <= 4 { inverse.try_inverse_mut() } else { try_invert_to(columns()?, &mut inverse) };
-    if !found {
-        return Ok(None);
-    }
-    let mut rows = try_vec(dim * dim, 0.0_f32, "the skeleton")?;
-    for (j, row) in rows.chunks_exact_mut(dim).enumerate() {
-        row.iter_mut().zip(inverse.row(j).iter()).for_each(|(out, x)| *out = *x as f32);
-    }
-    Ok(rows.iter().all(|x| x.is_finite()).then_some(rows))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,13 +145,5 @@ mod tests {
         let products = &metric.segments[0].products / 400.0;
         assert!((products[(0, 0)] - 0.5).abs() < 0.05 && (products[(1, 1)] - 0.5).abs() < 0.05, "{products}");
         assert!((products[(2, 2)] - 1.0).abs() < 1e-4 && products[(3, 3)] < 1e-4, "{products}");
-    }
-
-    #[test]
-    fn a_basis_without_an_inverse_is_none() {
-        assert_eq!(analysis(&[1.0, 2.0, 2.0, 4.0], 2).unwrap(), None);
-        let rows = analysis(&[2.0, 0.0, 1.0, 1.0], 2).unwrap().unwrap();
-        // x = Bᵀ y, so y = (Bᵀ)⁻¹ x: the rows of the inverse of [[2, 1], [0, 1]].
-        assert_eq!(rows, [0.5, -0.5, 0.0, 1.0]);
     }
 }

@@ -6,13 +6,14 @@
 //! Basis and centres are rounded to binary16, in which they are stored, before anything is computed with them,
 //! so encoder and decoder use the same numbers.
 
+mod analysis;
 mod fit;
 mod metric;
 mod reach;
 
 pub use fit::{FitReport, Fitter};
 pub(crate) use fit::{fit_block, index_bits};
-pub(crate) use metric::{QueryMetric, Roots, analysis};
+pub(crate) use metric::{QueryMetric, Roots};
 pub use reach::Reach;
 
 use crate::error::{Result, try_reserve};
@@ -150,7 +151,7 @@ impl Skeleton {
     /// Gives the skeleton, whose rank is its dimension, the transform that the basis is the inverse of. Returns
     /// whether there is one.
     pub(crate) fn invert_basis(&mut self) -> Result<bool> {
-        let Some(analysis) = analysis(&self.basis, self.dim)? else { return Ok(false) };
+        let Some(analysis) = analysis::analysis(&self.basis, self.dim)? else { return Ok(false) };
         self.analysis = analysis;
         self.mean_image = try_reserve(self.rank, "the skeleton")?;
         let (analysis, mean) = (&self.analysis, &self.mean);
