@@ -51,6 +51,7 @@ pub struct Measurement {
     pub compress_seconds: Option<f64>,
     pub prefill_seconds: Option<f64>,
     pub load_seconds: Option<f64>,
+    pub open_seconds: Option<f64>,
     pub hash_seconds: Option<f64>,
     pub disk_seconds: Option<f64>,
     pub instructions_per_value: Option<f64>,

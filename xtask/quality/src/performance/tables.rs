@@ -333,6 +333,7 @@ fn sessions(all: &[Measurement]) -> Table {
     let row = |m: &Measurement| {
         let mebi = |bytes: f64| three(bytes / 1_048_576.0);
         let times = [
+            m.open_seconds,
             m.seconds,
             m.hash_seconds,
             m.load_seconds,
@@ -353,6 +354,7 @@ fn sessions(all: &[Measurement]) -> Table {
         "bpv",
         "state, MiB",
         "session, MiB",
+        "open, ms",
         "restore, ms",
         "hash, ms",
         "load, ms",
