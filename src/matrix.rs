@@ -110,28 +110,31 @@ impl Matrix {
             let groups = groups.zip(out.chunks_exact_mut(GROUP * stride)).take(count.div_ceil(GROUP));
             for (index, ((group, scales), out)) in groups.enumerate() {
                 let (group, left) = (&group[..live], count - index * GROUP);
-                let mut put = |row: usize, sums, at| {
-                    put(simd, sums, scales[row], bias, at, &mut out[row * stride..][..stride]);
-                };
+                // Plain loops: what a closure computes is not compiled for the tier.
                 if left == 1 {
                     let [[sums]] = tile::<S, 0, 1, 1>(simd, group, [block(at)]);
-                    put(0, sums, at);
+                    put(simd, sums, scales[0], bias, at, &mut out[..stride]);
                     if two {
                         let [[sums]] = tile::<S, 0, 1, 1>(simd, group, [block(at + 1)]);
-                        put(0, sums, at + 1);
+                        put(simd, sums, scales[0], bias, at + 1, &mut out[..stride]);
                     }
                 } else if two {
                     let sums = tile::<S, 0, 8, 2>(simd, group, [block(at), block(at + 1)]);
                     for (row, [a, b]) in sums.into_iter().enumerate() {
-                        put(row, a, at);
-                        put(row, b, at + 1);
+                        let out = &mut out[row * stride..][..stride];
+                        put(simd, a, scales[row], bias, at, out);
+                        put(simd, b, scales[row], bias, at + 1, out);
                     }
                 } else {
                     let sums = tile::<S, 0, 4, 1>(simd, group, [block(at)]);
-                    sums.into_iter().enumerate().for_each(|(row, [sums])| put(row, sums, at));
+                    for (row, [sums]) in sums.into_iter().enumerate() {
+                        put(simd, sums, scales[row], bias, at, &mut out[row * stride..][..stride]);
+                    }
                     if left > 4 {
                         let sums = tile::<S, 4, 4, 1>(simd, group, [block(at)]);
-                        sums.into_iter().enumerate().for_each(|(row, [sums])| put(4 + row, sums, at));
+                        for (row, [sums]) in (4..).zip(sums) {
+                            put(simd, sums, scales[row], bias, at, &mut out[row * stride..][..stride]);
+                        }
                     }
                 }
             }
