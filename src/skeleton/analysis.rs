@@ -1,22 +1,37 @@
 //! The transform that a basis is the inverse of, where it is not its transpose: that of a skeleton with a query metric.
 
 use crate::error::{Result, try_reserve, try_vec};
-use nalgebra::linalg::LU;
-use nalgebra::{DMatrix, DVector};
+use nalgebra::linalg::{LU, try_invert_to};
+use nalgebra::{DMatrix, DVectorViewMut};
 
 /// Rows and columns that are eliminated together: what is left to do is products of large matrices.
 const BLOCK: usize = 64;
+/// More values than a product of matrices packs at a time.
+const PACKED: usize = 1 << 19;
 
 /// The matrix of rows that turns rows into coefficients, `(Bᵀ)⁻¹`, for the basis `B` `[dim, dim]` that turns
 /// coefficients into rows; `None` where `B` has no inverse to speak of.
 pub(super) fn analysis(basis: &[f32], dim: usize) -> Result<Option<Vec<f32>>> {
     // The memory is ours, since nalgebra aborts where it is short.
-    let mut values = try_reserve(dim * dim, "the skeleton")?;
-    for column in 0..dim {
-        values.extend(basis[column..].iter().step_by(dim).map(|&x| f64::from(x)));
+    let matrix = || -> Result<DMatrix<f64>> {
+        let mut values = try_reserve(dim * dim, "the skeleton")?;
+        for column in 0..dim {
+            values.extend(basis[column..].iter().step_by(dim).map(|&x| f64::from(x)));
+        }
+        Ok(DMatrix::from_vec(dim, dim, values))
+    };
+    let mut inverse = matrix()?;
+    let mut order = try_reserve(dim, "the skeleton")?;
+    order.extend(0..dim);
+    let found = if dim <= BLOCK {
+        try_invert_to(matrix()?, &mut inverse)
+    } else {
+        drop(try_vec(4 * dim * BLOCK + PACKED, 0.0_f64, "the skeleton")?);
+        invert(&mut inverse, &mut order).is_some()
+    };
+    if !found {
+        return Ok(None);
     }
-    drop(try_vec(4 * dim * BLOCK, 0.0_f64, "the skeleton")?);
-    let Some((inverse, order)) = invert(DMatrix::from_vec(dim, dim, values)) else { return Ok(None) };
     let mut rows = try_vec(dim * dim, 0.0_f32, "the skeleton")?;
     for (column, row) in inverse.column_iter().zip(&order) {
         rows[row * dim..][..dim].iter_mut().zip(&column).for_each(|(out, x)| *out = *x as f32);
@@ -24,16 +39,15 @@ pub(super) fn analysis(basis: &[f32], dim: usize) -> Result<Option<Vec<f32>>> {
     Ok(rows.iter().all(|x| x.is_finite()).then_some(rows))
 }
 
-/// The inverse, and which of its columns each column that is returned is: Gauss and Jordan's elimination, in blocks, with
-/// pivots.
-fn invert(mut matrix: DMatrix<f64>) -> Option<(DMatrix<f64>, DVector<usize>)> {
+/// Inverts in place, and says which of the columns of the inverse each one is: Gauss and Jordan's elimination, in blocks,
+/// with pivots.
+fn invert(matrix: &mut DMatrix<f64>, order: &mut [usize]) -> Option<()> {
     let dim = matrix.nrows();
-    let mut order = DVector::from_fn(dim, |i, _| i);
     for k in (0..dim).step_by(BLOCK) {
         let size = BLOCK.min(dim - k);
         let swaps = LU::new(matrix.view((k, k), (dim - k, size)).clone_owned());
         swaps.p().permute_rows(&mut matrix.rows_range_mut(k..));
-        swaps.p().permute_rows(&mut order.rows_range_mut(k..));
+        swaps.p().permute_rows(&mut DVectorViewMut::from_slice(&mut order[k..], dim - k));
         let pivot = matrix.view((k, k), (size, size)).clone_owned().try_inverse()?;
         let down = matrix.view((0, k), (dim, size)).clone_owned();
         let across = &pivot * matrix.view((k, 0), (size, dim));
@@ -42,7 +56,7 @@ fn invert(mut matrix: DMatrix<f64>) -> Option<(DMatrix<f64>, DVector<usize>)> {
         matrix.view_mut((k, 0), (size, dim)).copy_from(&across);
         matrix.view_mut((k, k), (size, size)).copy_from(&pivot);
     }
-    Some((matrix, order))
+    Some(())
 }
 
 #[cfg(test)]
