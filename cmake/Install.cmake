@@ -1,10 +1,15 @@
-# Install rules: libraries, headers, the CMake package, the pkg-config file and the licence. All of it relocatable.
+# Install rules: libraries, headers, the CMake package, the pkg-config file, documents. All of it relocatable.
 
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/kakeyaturbo" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
-install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DATADIR}/doc/kakeyaturbo")
+# The documents keep their folders, so that the links between them work.
+set(_kakeya_doc_dir "${CMAKE_INSTALL_DATADIR}/doc/kakeyaturbo")
+foreach(_kakeya_document IN ITEMS README.md CHANGELOG.md LICENSE docs/C_API.md docs/ABI.md docs/FORMAT.md)
+  get_filename_component(_kakeya_folder "${_kakeya_document}" DIRECTORY)
+  install(FILES "${PROJECT_SOURCE_DIR}/${_kakeya_document}" DESTINATION "${_kakeya_doc_dir}/${_kakeya_folder}")
+endforeach()
 
 if(KAKEYA_BUILD_SHARED)
   if(KAKEYA_IMPORT_FILE)

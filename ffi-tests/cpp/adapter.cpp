@@ -1,5 +1,5 @@
-// What the C++ adapter adds to the C API: owners that move, failures with their message, exceptions on demand, and
-// runners that may throw. Compiled without and with KAKEYA_CPP_EXCEPTIONS.
+// What the C++ adapter adds to the C API: owners that move, failures with their message, exceptions if they are
+// chosen, and runners that may throw. Compiled without and with KAKEYA_CPP_EXCEPTIONS.
 #include <kakeyaturbo/kakeyaturbo.hpp>
 
 #include <algorithm>
@@ -104,35 +104,52 @@ void skeletons_are_saved_and_loaded() {
     CHECK(one.fingerprint().value() == other.fingerprint().value());
 }
 
-void profiles_say_what_they_were_made_from() {
-    const auto x = some_rows();
-    const auto joined = kakeya::Layout{kakeya::Segment(dim / 2).gain(2.0F).rope(kakeya::Rope::neox, {1.0F, 0.5F}),
-                                       kakeya::Segment(dim / 2).raw_dtype(kakeya::Dtype::f16)};
-    const auto rdo = kakeya::Params().preset(kakeya::Preset::rdo).step(0.5F);
-    std::vector<std::int32_t> positions(n_rows);
-    kakeya::Rows rows(n_rows, {kakeya::View(x.data(), dim), kakeya::View(x.data() + dim / 2, dim)});
-    rows.positions(positions.data());
-    auto fitter = kakeya::Fitter::create(rdo, joined).value();
-    fitter.add_rows(rows).value();
-    const kakeya::Fit fit = fitter.finish().value();
-
-    auto builder = kakeya::ProfileBuilder::create().value();
-    builder.add({{3}, {1}, kakeya::Part::kv}, joined, &fit.skeleton, rdo).value();
-    builder.add({{0}, {0, 1}, kakeya::Part::v}, {kakeya::Segment(4), kakeya::Segment(4)}, nullptr, {}).value();
+/* Rows of two segments, the first one with RoPE, and a builder whose stream 0 is fitted to them; stream 1 has no
+ * skeleton. */
+struct ProfileFixture {
+    std::vector<float> x = some_rows();
+    std::vector<std::int32_t> positions = std::vector<std::int32_t>(n_rows);
+    kakeya::Rows rows{n_rows, {kakeya::View(x.data(), dim), kakeya::View(x.data() + dim / 2, dim)}};
     kakeya::Fingerprint model{};
-    model[31] = 7;
-    builder.set_model(model).value();
-    builder.set_qualities({{"q4", 0.25F, 0.01, 1.5}, {"q2", 1.0F, 0.1, 0.75}}).value();
-    builder.set_policy({4, 32, {0, 9}}).value();
-    builder.set_description("some model").value();
-    builder.set_step(2.0F).value();
-    builder.set_step_factor(0, 0.5F).value();
+    kakeya::Skeleton skeleton;
+    kakeya::ProfileBuilder builder = kakeya::ProfileBuilder::create().value();
+
+    ProfileFixture() : skeleton(fit()) {
+        builder.add({{3}, {1}, kakeya::Part::kv}, joined(), &skeleton, rdo()).value();
+        builder.add({{0}, {0, 1}, kakeya::Part::v}, {kakeya::Segment(4), kakeya::Segment(4)}, nullptr, {}).value();
+        model[31] = 7;
+        builder.set_model(model).value();
+        builder.set_qualities({{"q4", 0.25F, 0.01, 1.5}, {"q2", 1.0F, 0.1, 0.75}}).value();
+        builder.set_policy({4, 32, {0, 9}}).value();
+        builder.set_description("some model").value();
+        builder.set_step(2.0F).value();
+        builder.set_step_factor(0, 0.5F).value();
+    }
+
+    static kakeya::Layout joined() {
+        return {kakeya::Segment(dim / 2).gain(2.0F).rope(kakeya::Rope::neox, {1.0F, 0.5F}),
+                kakeya::Segment(dim / 2).raw_dtype(kakeya::Dtype::f16)};
+    }
+    static kakeya::Params rdo() { return kakeya::Params().preset(kakeya::Preset::rdo).step(0.5F); }
+
+private:
+    kakeya::Skeleton fit() {
+        rows.positions(positions.data());
+        auto fitter = kakeya::Fitter::create(rdo(), joined()).value();
+        fitter.add_rows(rows).value();
+        return std::move(fitter.finish().value().skeleton);
+    }
+};
+
+void profiles_say_what_they_were_made_from() {
+    ProfileFixture fixture;
+    kakeya::ProfileBuilder& builder = fixture.builder;
     const auto bytes = builder.finish().value().save().value();
 
     const auto profile = kakeya::Profile::load(bytes).value();
     CHECK(profile.saved_bytes().value() == bytes.size() && profile.save().value() == bytes);
     CHECK(profile.fingerprint().value() == builder.finish().value().fingerprint().value());
-    CHECK(profile.model().value() == model && profile.description().value() == "some model");
+    CHECK(profile.model().value() == fixture.model && profile.description().value() == "some model");
     CHECK(profile.default_step().value() == 2.0F && profile.n_streams().value() == 2);
     const auto qualities = profile.qualities().value();
     CHECK(qualities.size() == 2 && qualities[1].name == "q2" && qualities[1].step == 1.0F);
@@ -142,11 +159,17 @@ void profiles_say_what_they_were_made_from() {
     const kakeya::StreamKey key = profile.key(1).value();
     CHECK(key.layers == std::vector<std::uint32_t>{0} && key.heads == std::vector<std::uint32_t>{0, 1});
     CHECK(key.part == kakeya::Part::v && profile.stream(0).value().step_factor == 0.5F);
-    CHECK(!profile.skeleton(1).value() && profile.skeleton(0).value()->id().value() == fit.skeleton.id().value());
+    CHECK(!profile.skeleton(1).value() && profile.skeleton(0).value()->id().value() == fixture.skeleton.id().value());
     const kakeya::Place place = profile.find(0, kakeya::Part::v, 1).value();
     CHECK(place.stream == 1 && place.segment == 1 && !profile.find(0, kakeya::Part::k, 1));
 
-    /* Codecs from the profile, and from what it says of its parts. */
+    CHECK(!kakeya::Profile::load(std::vector<std::byte>(7)));
+}
+
+void codecs_from_a_profile_have_the_rate_that_is_set() {
+    ProfileFixture fixture;
+    const auto profile = fixture.builder.finish().value();
+    /* The codec that a caller would make from the parts of the profile. */
     const auto direct = [&](float step) {
         const auto params = profile.params(0).value();
         const auto skeleton = profile.skeleton(0).value();
@@ -164,19 +187,23 @@ void profiles_say_what_they_were_made_from() {
     CHECK(profile.codec(1, kakeya::CodecOptions().bits(2.0F)).ok());
     const auto capped = profile.codec(0, kakeya::CodecOptions().step(3.0F).max_bytes(500)).value();
     auto workspace = capped.workspace(n_rows).value();
-    CHECK(capped.encode(workspace, rows).value().size() <= 500);
+    CHECK(capped.encode(workspace, fixture.rows).value().size() <= 500);
     CHECK(profile.codec(0, kakeya::CodecOptions().quality("q3")).status().code() == KAKEYA_ERR_BAD_PARAM);
     CHECK(profile.codec(0, kakeya::CodecOptions().cpu_tier(kakeya::CpuTier::scalar)).value().cpu_tier() ==
           kakeya::CpuTier::scalar);
 
+}
+
+void copies_of_profiles_can_be_changed() {
+    ProfileFixture fixture;
+    const auto profile = fixture.builder.finish().value();
     auto copy = kakeya::ProfileBuilder::from(profile).value();
-    CHECK(copy.finish().value().save().value() == bytes);
+    CHECK(copy.finish().value().save().value() == profile.save().value());
     CHECK(!copy.set_qualities({{std::string(32, 'x'), 1.0F, 0.0, 0.0}}));
     copy.set_qualities({}).value();
     copy.set_params(1, kakeya::Params().bits(7)).value();
     const auto changed = copy.finish().value();
     CHECK(changed.qualities().value().empty() && changed.params(1).value().raw().bits == 7.0F);
-    CHECK(!kakeya::Profile::load(std::vector<std::byte>(7)));
 }
 
 void runners_may_throw() {
@@ -203,7 +230,7 @@ void runners_may_throw() {
     CHECK(codec.encode(workspaces[0], items[0].rows).ok());
 }
 
-void exceptions_on_demand() {
+void exceptions_if_chosen() {
 #if defined(KAKEYA_CPP_EXCEPTIONS)
     bool caught = false;
     try {
@@ -224,8 +251,10 @@ int main() {
     failures_carry_their_message();
     skeletons_are_saved_and_loaded();
     profiles_say_what_they_were_made_from();
+    codecs_from_a_profile_have_the_rate_that_is_set();
+    copies_of_profiles_can_be_changed();
     runners_may_throw();
-    exceptions_on_demand();
+    exceptions_if_chosen();
     std::printf("%d failed\n", failed);
     return failed == 0 ? 0 : 1;
 }

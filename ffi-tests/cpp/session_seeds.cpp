@@ -1,5 +1,5 @@
 // Runs the fuzz target of sessions on the files that are given.
-#include "../../fuzz/cpp/session.cpp"
+#include "session.cpp"
 
 #include <cstdio>
 #include <fstream>

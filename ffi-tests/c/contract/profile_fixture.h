@@ -3,6 +3,8 @@
 #ifndef PROFILE_FIXTURE_H
 #define PROFILE_FIXTURE_H
 
+#include <kakeyaturbo/profile.h>
+
 #include "fixture.h"
 
 enum { HEAD = 4, STREAMS = 3, JOINED = 4 };

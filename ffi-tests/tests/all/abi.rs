@@ -19,7 +19,7 @@ fn interface() -> PathBuf {
         functions.iter().map(|name| format!("    __typeof__(&{name}) {name}_type;\n")).collect();
     let values: String = functions.iter().map(|name| format!("    &{name},\n")).collect();
     let text = format!(
-        "#include <kakeyaturbo/kakeyaturbo.h>\n\nconst struct kakeya_interface {{\n{fields}}} kakeya_functions = \
+        "#include <kakeyaturbo/profile.h>\n\nconst struct kakeya_interface {{\n{fields}}} kakeya_functions = \
          {{\n{values}}};\n"
     );
     let (code, library) = (folder.join("interface.c"), folder.join("interface.so"));

@@ -1,4 +1,4 @@
-//! C and Rust agree on the size of every struct and the place of every field.
+//! C and Rust agree on the size of every struct, the place of every field, and the defaults.
 
 use std::fmt::Write as _;
 use std::mem::{offset_of, size_of};
@@ -8,12 +8,12 @@ use kakeyaturbo::ffi;
 
 use crate::PACKAGE;
 
-/// A C program that prints sizes and offsets, what it has to print, and the names of the structs.
+/// A C program that prints sizes and offsets, what it has to print, and the structs with their fields.
 #[derive(Default)]
 struct Layout {
     program: String,
     expected: String,
-    structs: Vec<&'static str>,
+    structs: Vec<(&'static str, Vec<&'static str>)>,
 }
 
 macro_rules! layout {
@@ -23,7 +23,7 @@ macro_rules! layout {
             // Does not compile while a field is missing from the list.
             let _: fn(ffi::$name) = |ffi::$name { $($field: _),* }| {};
             let name = stringify!($name);
-            layout.structs.push(name);
+            layout.structs.push((name, vec![$(stringify!($field)),*]));
             layout.line(name, &format!("sizeof({name})"), size_of::<ffi::$name>());
             $(
                 let field = stringify!($field);
@@ -81,7 +81,7 @@ fn c_and_rust_agree() {
     let Layout { program, expected, .. } = layout();
     let folder = PACKAGE.scratch("struct_layout");
     let source = folder.join("layout.c");
-    let includes = "#include <kakeyaturbo/kakeyaturbo.h>\n#include <stdio.h>\n";
+    let includes = "#include <kakeyaturbo/profile.h>\n#include <stdio.h>\n";
     let text = format!("{includes}\nint main(void) {{\n{program}    return 0;\n}}\n");
     std::fs::write(&source, text).expect("the scratch folder is writable");
     for compiler in ["gcc", "clang"] {
@@ -91,12 +91,50 @@ fn c_and_rust_agree() {
     }
 }
 
+/// `KAKEYA_*_INIT` is to the byte what `kakeya_*_init` writes, field by field: padding is nobody's.
+#[test]
+fn static_initialisers_are_the_defaults() {
+    let mut program = String::new();
+    let mut expected = String::new();
+    for (name, fields) in layout().structs.iter().filter(|(_, fields)| fields[0] == "struct_size") {
+        let macro_name = format!("{}_INIT", name.to_uppercase());
+        writeln!(
+            program,
+            "    {{\n        static const {name} fixed = {macro_name};\n        {name} filled;"
+        )
+        .expect("a string takes everything");
+        writeln!(program, "        memset(&filled, 0xA5, sizeof filled);")
+            .expect("a string takes everything");
+        writeln!(program, "        if ({name}_init(&filled, sizeof filled) != KAKEYA_OK) return 1;")
+            .expect("a string takes everything");
+        for field in fields {
+            let compare =
+                format!("memcmp(&fixed.{field}, &filled.{field}, sizeof fixed.{field}) == 0 ? \"=\" : \"!\"");
+            writeln!(program, "        printf(\"{name}.{field} %s\\n\", {compare});")
+                .expect("a string takes everything");
+            writeln!(expected, "{name}.{field} =").expect("a string takes everything");
+        }
+        writeln!(program, "    }}").expect("a string takes everything");
+    }
+    assert!(expected.contains("kakeya_params.bits =") && expected.contains("kakeya_stream_key.part ="));
+    let folder = PACKAGE.scratch("static_initialisers");
+    let includes = "#include <kakeyaturbo/profile.h>\n#include <stdio.h>\n#include <string.h>\n";
+    let text = format!("{includes}\nint main(void) {{\n{program}    return 0;\n}}\n");
+    for (compiler, file) in [("gcc", "init.c"), ("clang", "init.c"), ("g++", "init.cpp")] {
+        let source = folder.join(file);
+        std::fs::write(&source, &text).expect("the scratch folder is writable");
+        let output = folder.join(compiler);
+        let printed = execute(PACKAGE.compile(compiler, &source, &output, Linkage::Shared, &[]));
+        assert_eq!(printed, expected, "{compiler} (left)");
+    }
+}
+
 #[test]
 fn every_struct_of_the_header_is_compared() {
-    let header = PACKAGE.header("kakeyaturbo.h");
+    let header = PACKAGE.header("kakeyaturbo.h") + &PACKAGE.header("profile.h");
     let mut declared: Vec<&str> =
         header.lines().filter_map(|line| line.strip_prefix("typedef struct ")?.strip_suffix(" {")).collect();
-    let mut compared = layout().structs;
+    let mut compared: Vec<&str> = layout().structs.iter().map(|(name, _)| *name).collect();
     declared.sort_unstable();
     compared.sort_unstable();
     assert_eq!(declared, compared);

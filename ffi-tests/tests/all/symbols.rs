@@ -1,16 +1,13 @@
 //! The shared library exports the functions of the header, under one prefix, and nothing else.
 
-use ffi_tests::{command, run};
+use ffi_tests::{Linkage, command, execute, run, source};
 
 use crate::PACKAGE;
+use crate::header::code;
 
-/// The functions that the header declares: names with the prefix before a parenthesis, outside of comments.
+/// The functions that the headers declare: names with the prefix before a parenthesis, outside of comments.
 pub fn declared() -> Vec<String> {
-    let header = PACKAGE.header("kakeyaturbo.h");
-    let mut code = String::new();
-    for part in header.split("/*") {
-        code.push_str(part.split_once("*/").map_or(part, |(_comment, code)| code));
-    }
+    let code = ["kakeyaturbo.h", "profile.h"].map(code).join("\n");
     let words = code
         .split('(')
         .filter_map(|before| before.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next_back());
@@ -30,6 +27,16 @@ fn exported_functions() {
     exported.sort();
     assert_eq!(exported, declared(), "exported (left) and declared in the header (right)");
     insta::assert_snapshot!(exported.join("\n"));
+}
+
+/// Every function has a pointer type that fits it, and is found under its name at run time.
+#[test]
+fn pointer_types() {
+    let program = PACKAGE.scratch("pointer_types").join("dlopen");
+    let program = PACKAGE.compile("gcc", &source("c/dlopen.c"), &program, Linkage::Shared, &["-ldl"]);
+    let mut named: Vec<String> = execute(program).lines().map(str::to_owned).collect();
+    named.sort();
+    assert_eq!(named, declared(), "in dlopen.h (left) and declared (right)");
 }
 
 #[test]
