@@ -5,10 +5,10 @@ mod common;
 use common::blocks::{FLAG_RAW, OBJECTIVES, Side, codec, fit, of_layout, shared, stepped, with_views};
 use common::clustered;
 use common::counting::{Counting, counted};
-use kakeyaturbo::layout::{Layout, Segment};
 use kakeyaturbo::{
     Codec, Fitter, Objective, Pairing, Params, Preset, Rope, Rows, RowsMut, Settings, Workspace, verify,
 };
+use kakeyaturbo::{Layout, Segment};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;

@@ -7,10 +7,10 @@ use common::blocks::{
     HEADER_BYTES, Side, codec, decode, decode_rows, encode, fit, of_layout, stepped, with_views,
 };
 use common::{largest_error, normal, relative_error};
-use kakeyaturbo::layout::{Layout, Segment};
 use kakeyaturbo::{
     Error, NanPolicy, Objective, Pairing, Preset, Rope, Rows, RowsMut, Settings, Workspace, verify,
 };
+use kakeyaturbo::{Layout, Segment};
 
 /// Codecs that differ in nothing but their seed may share a workspace, whichever it was made for.
 #[test]

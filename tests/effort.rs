@@ -4,7 +4,7 @@ mod common;
 
 use common::blocks::{Side, decode, encode, fit, of_layout, stepped};
 use common::{Joined, fixture, normal, relative_error};
-use kakeyaturbo::layout::Layout;
+use kakeyaturbo::Layout;
 use kakeyaturbo::{Codec, Objective, Settings, Skeleton};
 
 const DIM: usize = 512;

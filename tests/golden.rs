@@ -1,6 +1,6 @@
 //! Blocks that were written once decode to the same bits for ever (as long as the format has the same number).
 //!
-//! `tests/golden/*.kkb` are blocks, files of the same name beside them the rows that they decode to, little-endian `f32`,
+//! `conformance/golden/*.kkb` are blocks, files of the same name beside them the rows that they decode to, little-endian `f32`,
 //! `f16` or `bf16`; `*.kks` is a skeleton that blocks share, `*.kkp` a profile. `blocks.json` says what a reader has to know
 //! beside a block. `UPDATE_GOLDEN=1 cargo test --test golden` writes them anew: right only
 //! when the format or the meaning of a codec changes on purpose, and then together with `FORMAT_VERSION`.
@@ -10,8 +10,8 @@ mod common;
 use common::blocks::{FLAG_RAW, Side, fit, stepped, with_views};
 use common::golden::{cases, check_json, falling, joined_layout, read, updating, write};
 use common::{clustered, normal, profiles};
-use kakeyaturbo::dtype::Dtype;
-use kakeyaturbo::layout::Layout;
+use kakeyaturbo::Dtype;
+use kakeyaturbo::Layout;
 use kakeyaturbo::profile::Profile;
 use kakeyaturbo::{
     FORMAT_VERSION, Fitter, Pairing, Params, Preset, Rows, Settings, Skeleton, StreamFitter, verify,

@@ -1,5 +1,6 @@
 //! Damaged and forged blocks, skeletons and profiles, each of which has to be refused with the status that
-//! `tests/golden/errors/errors.json` says. `UPDATE_GOLDEN=1` makes them from the files of `tests/golden`.
+//! `conformance/golden/errors/errors.json` says. `UPDATE_GOLDEN=1` makes them from the files of
+//! `conformance/golden`.
 
 mod common;
 
@@ -78,12 +79,43 @@ fn flip(bytes: &mut [u8], at: usize) {
     bytes[at] ^= 16;
 }
 
+const CORRUPT: &str = "CORRUPT";
+const TRUNCATED: &str = "TRUNCATED";
+const VERSION: &str = "WRONG_VERSION";
+const CODEC: &str = "WRONG_CODEC";
+
+const NAN: [u8; 4] = f32::NAN.to_le_bytes();
+
+/// Puts another size into the header of a block.
+fn forge_size(bytes: &mut [u8], size: u64) {
+    forge(bytes, 40, size.to_le_bytes());
+}
+
+/// Puts a row into a slot of [`SLOTS`].
+fn forge_slot(bytes: &mut [u8], slot: usize, row: [u8; 4]) {
+    let at = bytes.len() - 3 * 68 + 4 * slot;
+    forge(bytes, at, row);
+}
+
+/// Moves the end of a run.
+fn move_end(bytes: &mut [u8], at: usize, by: i32) {
+    let end = get(bytes, at) as u32;
+    forge(bytes, at, end.checked_add_signed(by).unwrap().to_le_bytes());
+}
+
+/// Puts a value into a section of a profile, `offset` bytes from the start of its contents.
+fn forge_in<const N: usize>(bytes: &mut [u8], tag: &[u8; 4], offset: isize, value: [u8; N]) {
+    let at = section(bytes, tag).checked_add_signed(offset).unwrap();
+    forge(bytes, at, value);
+}
+
+fn damages() -> impl Iterator<Item = Damage> {
+    [headers(), payloads(), runs(), raw_blocks(), skeletons(), profiles()].into_iter().flatten()
+}
+
+/// Blocks at a fixed rate: all but what the payload means.
 #[rustfmt::skip]
-fn damages() -> Vec<Damage> {
-    const CORRUPT: &str = "CORRUPT";
-    const TRUNCATED: &str = "TRUNCATED";
-    const VERSION: &str = "WRONG_VERSION";
-    const CODEC: &str = "WRONG_CODEC";
+fn headers() -> Vec<Damage> {
     vec![
         Damage("empty", BLOCK, TRUNCATED, |b| b.clear()),
         Damage("magic", BLOCK, CORRUPT, |b| b[3] = b'X'),
@@ -119,8 +151,8 @@ fn damages() -> Vec<Damage> {
         Damage("raw-rows-without-slots", BLOCK, CORRUPT, |b| forge(b, 28, [1, 0, 0, 0])),
         Damage("slots", BLOCK, CORRUPT, |b| forge(b, 24, [0xFF; 4])),
         Damage("raw-row-bytes", BLOCK, CORRUPT, |b| forge(b, 32, [1, 0, 0, 0])),
-        Damage("size-less", BLOCK, CORRUPT, |b| { let size = b.len() as u64 - 1; forge(b, 40, size.to_le_bytes()); }),
-        Damage("size-more", BLOCK, CORRUPT, |b| forge(b, 40, u64::MAX.to_le_bytes())),
+        Damage("size-less", BLOCK, CORRUPT, |b| { let size = b.len() as u64 - 1; forge_size(b, size); }),
+        Damage("size-more", BLOCK, CORRUPT, |b| forge_size(b, u64::MAX)),
         Damage("step", BLOCK, CORRUPT, |b| forge(b, 52, 1_f32.to_le_bytes())),
         Damage("fingerprint", BLOCK, CODEC, |b| { b[60] ^= 1; seal(b); }),
         Damage("scale", BLOCK, CORRUPT, |b| forge(b, 94, 0xFF00_u16.to_le_bytes())),
@@ -130,7 +162,14 @@ fn damages() -> Vec<Damage> {
             (b[9], b[40]) = (2, b.len() as u8);
             seal(b);
         }),
-        Damage("own-reach-nan", OWN, CORRUPT, |b| forge(b, 92, f32::NAN.to_le_bytes())),
+    ]
+}
+
+/// Skeletons inside blocks, centres, slots of raw rows.
+#[rustfmt::skip]
+fn payloads() -> Vec<Damage> {
+    vec![
+        Damage("own-reach-nan", OWN, CORRUPT, |b| forge(b, 92, NAN)),
         Damage("own-reach-negative", OWN, CORRUPT, |b| forge(b, 92, (-1_f32).to_le_bytes())),
         Damage("own-mean", OWN, CORRUPT, |b| forge(b, 96, f32::INFINITY.to_le_bytes())),
         Damage("own-basis", OWN, CORRUPT, |b| forge(b, 96 + 80, 0x7E00_u16.to_le_bytes())),
@@ -141,23 +180,30 @@ fn damages() -> Vec<Damage> {
             let end = b.len() - symbols;
             forge(b, end - 1, [0xFF]);
         }),
-        Damage("slot-order", SLOTS, CORRUPT, |b| { let at = b.len() - 3 * 68; forge(b, at, [4, 0, 0, 0]); }),
-        Damage("slot-row", SLOTS, CORRUPT, |b| { let at = b.len() - 3 * 68 + 4; forge(b, at, [5, 0, 0, 0]); }),
-        Damage("slot-unused", SLOTS, CORRUPT, |b| { let at = b.len() - 3 * 68 + 8; forge(b, at, [0; 4]); }),
+        Damage("slot-order", SLOTS, CORRUPT, |b| forge_slot(b, 0, [4, 0, 0, 0])),
+        Damage("slot-row", SLOTS, CORRUPT, |b| forge_slot(b, 1, [5, 0, 0, 0])),
+        Damage("slot-unused", SLOTS, CORRUPT, |b| forge_slot(b, 2, [0; 4])),
         Damage("slot-used-unused", SLOTS, CORRUPT, |b| forge(b, 28, [3, 0, 0, 0])),
+    ]
+}
+
+/// Blocks at a step, and those whose components have bits of their own.
+#[rustfmt::skip]
+fn runs() -> Vec<Damage> {
+    vec![
         Damage("run-step-0", RUNS, CORRUPT, |b| forge(b, 52, [0; 4])),
         Damage("run-step-nan", RUNS, CORRUPT, |b| forge(b, 52, f32::NAN.to_le_bytes())),
         Damage("run-step-other", RUNS, CORRUPT, |b| forge(b, 52, 0.25_f32.to_le_bytes())),
         Damage("run-rows-0", RUNS, CORRUPT, |b| forge(b, 22, [0, 0])),
         Damage("run-bits", RUNS, CORRUPT, |b| forge(b, 9, [4])),
         Damage("run-ends-order", RUNS, CORRUPT, |b| forge(b, FIRST_RUN - 16, [0xFF, 0, 0, 0])),
-        Damage("run-ends-early", RUNS, CORRUPT, |b| { let end = get(b, FIRST_RUN - 4) as u32 - 2; forge(b, FIRST_RUN - 4, end.to_le_bytes()); }),
+        Damage("run-ends-early", RUNS, CORRUPT, |b| move_end(b, FIRST_RUN - 4, -2)),
         Damage("run-empty", RUNS, CORRUPT, |b| forge(b, FIRST_RUN - 16, [0, 0, 0, 0])),
         Damage("run-components", RUNS, CORRUPT, |b| forge(b, FIRST_RUN, 20_u16.to_le_bytes())),
         Damage("run-state", RUNS, CORRUPT, |b| forge(b, FIRST_RUN + 2, 0xFFFF_u32.to_le_bytes())),
-        Damage("run-odd", RUNS, CORRUPT, |b| { let end = get(b, FIRST_RUN - 16) as u32 - 1; forge(b, FIRST_RUN - 16, end.to_le_bytes()); }),
-        Damage("run-short", RUNS, CORRUPT, |b| { let end = get(b, FIRST_RUN - 16) as u32 - 2; forge(b, FIRST_RUN - 16, end.to_le_bytes()); }),
-        Damage("run-long", RUNS, CORRUPT, |b| { let end = get(b, FIRST_RUN - 16) as u32 + 2; forge(b, FIRST_RUN - 16, end.to_le_bytes()); }),
+        Damage("run-odd", RUNS, CORRUPT, |b| move_end(b, FIRST_RUN - 16, -1)),
+        Damage("run-short", RUNS, CORRUPT, |b| move_end(b, FIRST_RUN - 16, -2)),
+        Damage("run-long", RUNS, CORRUPT, |b| move_end(b, FIRST_RUN - 16, 2)),
         Damage("run-words", RUNS, CORRUPT, |b| { flip(b, FIRST_RUN + 40); seal(b); }),
         Damage("run-gain", RUNS, CORRUPT, |b| { b[92] ^= 7; seal(b); }),
         Damage("row-step", "rdo-weights-mse.kkb", CORRUPT, |b| forge(b, 92 + 10, [17])),
@@ -165,6 +211,13 @@ fn damages() -> Vec<Damage> {
         Damage("row-bits", "rdo-bits-mse.kkb", CORRUPT, |b| forge(b, 22, [42, 0])),
         Damage("row-bits-many", "rdo-bits-mse.kkb", CORRUPT, |b| forge(b, 22, [153, 0])),
         Damage("allocated-runs", "rdo-bits-mse.kkb", CORRUPT, |b| forge(b, 8, [1 + 8 + 64])),
+    ]
+}
+
+/// Blocks that are stored raw.
+#[rustfmt::skip]
+fn raw_blocks() -> Vec<Damage> {
+    vec![
         Damage("raw-short-header", RAW, TRUNCATED, |b| b.truncate(63)),
         Damage("raw-version", RAW, VERSION, |b| b[4] = 1),
         Damage("raw-header-bit", RAW, CORRUPT, |b| flip(b, 9)),
@@ -181,6 +234,13 @@ fn damages() -> Vec<Damage> {
             forge(b, 10, [38, 0]);
         }),
         Damage("raw-fingerprint", RAW, CODEC, |b| { b[30] ^= 1; seal(b); }),
+    ]
+}
+
+/// Skeletons that blocks share.
+#[rustfmt::skip]
+fn skeletons() -> Vec<Damage> {
+    vec![
         Damage("skeleton-empty", SKELETON, TRUNCATED, |b| b.clear()),
         Damage("skeleton-magic", SKELETON, CORRUPT, |b| b[0] = b'X'),
         Damage("skeleton-version", SKELETON, VERSION, |b| b[4] = 1),
@@ -198,7 +258,14 @@ fn damages() -> Vec<Damage> {
         Damage("skeleton-mean", SKELETON, CORRUPT, |b| forge(b, 24 + 80, f32::NAN.to_le_bytes())),
         Damage("skeleton-basis", SKELETON, CORRUPT, |b| forge(b, 24 + 156, 0x7C00_u16.to_le_bytes())),
         Damage("skeleton-metric-rank", "shared.kks", CORRUPT, |b| forge(b, 6, [1, 0])),
-        Damage("skeleton-metric-basis", METRIC, CORRUPT, |b| { b[24 + 156..24 + 156 + 38].fill(0); seal(b); }),
+        Damage("skeleton-metric-basis", METRIC, CORRUPT, |b| { b[180..][..38].fill(0); seal(b); }),
+    ]
+}
+
+/// Profiles.
+#[rustfmt::skip]
+fn profiles() -> Vec<Damage> {
+    vec![
         Damage("profile-empty", PROFILE, TRUNCATED, |b| b.clear()),
         Damage("profile-magic", PROFILE, CORRUPT, |b| b[0] = b'X'),
         Damage("profile-version", PROFILE, VERSION, |b| b[4] = 1),
@@ -206,18 +273,18 @@ fn damages() -> Vec<Damage> {
         Damage("profile-long", PROFILE, CORRUPT, |b| b.push(0)),
         Damage("profile-bit", PROFILE, CORRUPT, |b| flip(b, 500)),
         Damage("profile-reserved", PROFILE, CORRUPT, |b| forge(b, 6, [1])),
-        Damage("profile-tag", PROFILE, CORRUPT, |b| { let at = section(b, b"FREQ") - 12; forge(b, at, *b"XXXX"); }),
-        Damage("profile-section", PROFILE, CORRUPT, |b| { let at = section(b, b"FREQ") - 8; forge(b, at, [0xFF; 8]); }),
-        Damage("profile-default-step", PROFILE, CORRUPT, |b| { let at = section(b, b"MODL") + 32; forge(b, at, f32::NAN.to_le_bytes()); }),
-        Damage("profile-description", PROFILE, CORRUPT, |b| { let at = section(b, b"MODL") + 40; forge(b, at, [0xFF]); }),
-        Damage("profile-tables", PROFILE, CORRUPT, |b| { let at = section(b, b"FREQ"); forge(b, at, [0xFF; 4]); }),
-        Damage("profile-frequency", PROFILE, CORRUPT, |b| { let at = section(b, b"FREQ") + 8; forge(b, at, f32::NAN.to_le_bytes()); }),
-        Damage("profile-no-streams", PROFILE, CORRUPT, |b| { let at = section(b, b"STRM"); forge(b, at, [0; 4]); }),
-        Damage("profile-part", PROFILE, CORRUPT, |b| { let at = section(b, b"STRM") + 4; forge(b, at, [4]); }),
-        Damage("profile-layers", PROFILE, CORRUPT, |b| { let at = section(b, b"STRM") + 13; forge(b, at, [2, 0, 0, 0]); }),
-        Damage("profile-quality", PROFILE, CORRUPT, |b| { let at = section(b, b"QUAL") + 36; forge(b, at, [0; 4]); }),
-        Damage("profile-quality-name", PROFILE, CORRUPT, |b| { let at = section(b, b"QUAL") + 4; forge(b, at, [0; 2]); }),
-        Damage("profile-raw-layers", PROFILE, CORRUPT, |b| { let at = section(b, b"PLCY") + 12; forge(b, at, [9, 0, 0, 0]); }),
+        Damage("profile-tag", PROFILE, CORRUPT, |b| forge_in(b, b"FREQ", -12, *b"XXXX")),
+        Damage("profile-section", PROFILE, CORRUPT, |b| forge_in(b, b"FREQ", -8, [0xFF; 8])),
+        Damage("profile-default-step", PROFILE, CORRUPT, |b| forge_in(b, b"MODL", 32, NAN)),
+        Damage("profile-description", PROFILE, CORRUPT, |b| forge_in(b, b"MODL", 40, [0xFF])),
+        Damage("profile-tables", PROFILE, CORRUPT, |b| forge_in(b, b"FREQ", 0, [0xFF; 4])),
+        Damage("profile-frequency", PROFILE, CORRUPT, |b| forge_in(b, b"FREQ", 8, NAN)),
+        Damage("profile-no-streams", PROFILE, CORRUPT, |b| forge_in(b, b"STRM", 0, [0; 4])),
+        Damage("profile-part", PROFILE, CORRUPT, |b| forge_in(b, b"STRM", 4, [4])),
+        Damage("profile-layers", PROFILE, CORRUPT, |b| forge_in(b, b"STRM", 13, [2, 0, 0, 0])),
+        Damage("profile-quality", PROFILE, CORRUPT, |b| forge_in(b, b"QUAL", 36, [0; 4])),
+        Damage("profile-quality-name", PROFILE, CORRUPT, |b| forge_in(b, b"QUAL", 4, [0; 2])),
+        Damage("profile-raw-layers", PROFILE, CORRUPT, |b| forge_in(b, b"PLCY", 12, [9, 0, 0, 0])),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! `docs/lloyd-max.tsv`, the table for those who write a decoder of their own, has the levels of the kernel.
 
-use kakeyaturbo::quantize::Quantizer;
+use kakeyaturbo::internals::Quantizer;
 
 #[test]
 fn documented_levels_are_those_of_the_kernel() {

@@ -7,8 +7,8 @@ use common::blocks::{Side, fit, stepped};
 use common::c_api::{Made, defaults, layout, segment};
 use common::failing::{Failing, held, refusing};
 use common::{clustered, profiles};
+use kakeyaturbo::Layout;
 use kakeyaturbo::ffi::*;
-use kakeyaturbo::layout::Layout;
 use kakeyaturbo::{Preset, Settings, Skeleton};
 use std::ptr;
 

@@ -6,9 +6,11 @@ mod common;
 use common::blocks::{Side, encode, stepped};
 use common::normal;
 use common::profiles::{HEAD, builder, quality, streams};
-use kakeyaturbo::layout::{Layout, Segment};
-use kakeyaturbo::profile::{Builder, Choice, MAX_STEP_FACTOR, Part, Policy, Profile, StreamKey, Tensor};
+use kakeyaturbo::profile::{
+    Builder, CodecOptions, MAX_STEP_FACTOR, Part, Policy, Profile, StreamKey, Tensor,
+};
 use kakeyaturbo::{Codec, Count, Error, Objective, Params, Preset, RateControl, Settings, Shared, Tier};
+use kakeyaturbo::{Layout, Segment};
 
 fn saved(profile: &Profile) -> Vec<u8> {
     let mut bytes = vec![0; profile.saved_bytes()];
@@ -73,14 +75,14 @@ fn codecs_are_those_made_directly() {
                 Codec::new(params, parts.objective, parts.layout.clone(), parts.skeleton.clone(), best());
             shown(&codec.unwrap())
         };
-        let from_profile = |choice| shown(&profile.codec(index, choice, best()).unwrap());
+        let from_profile = |options| shown(&profile.codec(index, options, best()).unwrap());
         let step = |step: f32| {
             let own = parts.settings.clone();
             if rdo { Settings { step: step * factor, ..own } } else { own }
         };
-        assert_eq!(from_profile(Choice::Default), direct(step(0.75)), "stream {index}");
-        assert_eq!(from_profile(Choice::Step(0.3)), direct(step(0.3)), "stream {index}");
-        let named = Choice::Step(profile.quality("q8").unwrap().step);
+        assert_eq!(from_profile(CodecOptions::Default), direct(step(0.75)), "stream {index}");
+        assert_eq!(from_profile(CodecOptions::Step(0.3)), direct(step(0.3)), "stream {index}");
+        let named = CodecOptions::Step(profile.quality("q8").unwrap().step);
         assert_eq!(from_profile(named), direct(step(0.125)), "stream {index}");
         let bits = if rdo { 2.25 } else { 5.0 };
         let fixed = Settings {
@@ -90,8 +92,8 @@ fn codecs_are_those_made_directly() {
             effort: 0,
             ..parts.settings.clone()
         };
-        assert_eq!(from_profile(Choice::Bits(bits)), direct(fixed), "stream {index}");
-        let capped = |finest| Choice::MaxBytes { bytes: 400, finest };
+        assert_eq!(from_profile(CodecOptions::Bits(bits)), direct(fixed), "stream {index}");
+        let capped = |finest| CodecOptions::MaxBytes { bytes: 400, finest };
         if !rdo {
             assert!(profile.codec(index, capped(None), best()).is_err(), "stream {index}");
             continue;
@@ -108,7 +110,7 @@ fn codecs_are_those_made_directly() {
             assert_eq!((fingerprint, block), direct(settings), "stream {index}");
         }
     }
-    let scalar = profile.codec(0, Choice::Default, Tier::select(1).unwrap()).unwrap();
+    let scalar = profile.codec(0, CodecOptions::Default, Tier::select(1).unwrap()).unwrap();
     assert_eq!(scalar.tier().code(), 1);
 }
 
@@ -118,7 +120,7 @@ fn without_a_default_step_streams_have_their_own() {
     builder.set_step(0.0).unwrap();
     let profile = builder.finish().unwrap();
     for (index, factor) in [(0, 1.0), (1, 0.5)] {
-        let params = profile.chosen_params(index, Choice::Default).unwrap();
+        let params = profile.codec_params(index, CodecOptions::Default).unwrap();
         assert_eq!(params.settings().step, 0.25 * factor);
         assert_eq!(params.settings().rate_control, RateControl::Step);
     }
@@ -136,18 +138,18 @@ fn wishes_change_the_rate_control_and_nothing_else() {
     builder.set_stream(1, rdo(RateControl::Bits, 0.0, 0, 0), Some(2.0)).unwrap();
     builder.set_stream(2, rdo(RateControl::MaxBytes, 0.25, 700, 1), Some(2.0)).unwrap();
     let profile = builder.finish().unwrap();
-    let chosen = |stream, choice| {
-        let params = profile.chosen_params(stream, choice).unwrap();
+    let chosen = |stream, options| {
+        let params = profile.codec_params(stream, options).unwrap();
         let settings = params.settings();
         (settings.rate_control, settings.step, settings.max_bytes, settings.effort)
     };
-    assert_eq!(chosen(0, Choice::Default), (RateControl::Step, 1.0, 0, 1));
-    assert_eq!(chosen(1, Choice::Default), (RateControl::Bits, 0.0, 0, 0));
-    assert_eq!(chosen(2, Choice::Default), (RateControl::MaxBytes, 0.25, 700, 1));
+    assert_eq!(chosen(0, CodecOptions::Default), (RateControl::Step, 1.0, 0, 1));
+    assert_eq!(chosen(1, CodecOptions::Default), (RateControl::Bits, 0.0, 0, 0));
+    assert_eq!(chosen(2, CodecOptions::Default), (RateControl::MaxBytes, 0.25, 700, 1));
     for (stream, effort, own) in [(0, 1, 1.0), (1, 0, 0.0), (2, 1, 0.5)] {
-        assert_eq!(chosen(stream, Choice::Step(0.125)), (RateControl::Step, 0.25, 0, effort));
-        assert_eq!(chosen(stream, Choice::Bits(1.5)), (RateControl::Bits, 0.0, 0, 0));
-        let capped = |finest| Choice::MaxBytes { bytes: 9, finest };
+        assert_eq!(chosen(stream, CodecOptions::Step(0.125)), (RateControl::Step, 0.25, 0, effort));
+        assert_eq!(chosen(stream, CodecOptions::Bits(1.5)), (RateControl::Bits, 0.0, 0, 0));
+        let capped = |finest| CodecOptions::MaxBytes { bytes: 9, finest };
         assert_eq!(chosen(stream, capped(Some(0.125))), (RateControl::MaxBytes, 0.25, 9, effort));
         assert_eq!(chosen(stream, capped(None)), (RateControl::MaxBytes, own, 9, effort));
     }
@@ -160,18 +162,18 @@ fn wishes_that_cannot_be_granted_are_refused() {
     assert_eq!(profile.quality("q9"), Err(Error::NotInProfile { what: "quality" }));
     for step in [0.0, -1.0, f32::NAN, f32::INFINITY] {
         for stream in 0..n_streams {
-            assert!(profile.codec(stream, Choice::Step(step), best()).is_err(), "step {step}");
+            assert!(profile.codec(stream, CodecOptions::Step(step), best()).is_err(), "step {step}");
         }
     }
     for bits in [0.0, 9.0, f32::NAN] {
-        assert!(profile.codec(4, Choice::Bits(bits), best()).is_err(), "{bits} bits");
+        assert!(profile.codec(4, CodecOptions::Bits(bits), best()).is_err(), "{bits} bits");
     }
     // With the factor of 1/2 it is too small, without it is not.
-    assert!(profile.codec(1, Choice::Step(f32::MIN_POSITIVE), best()).is_err());
-    assert!(profile.codec(0, Choice::Step(f32::MIN_POSITIVE), best()).is_ok());
+    assert!(profile.codec(1, CodecOptions::Step(f32::MIN_POSITIVE), best()).is_err());
+    assert!(profile.codec(0, CodecOptions::Step(f32::MIN_POSITIVE), best()).is_ok());
     let outside =
         Error::BadShape { what: "index of a stream", got: n_streams, expected: Count::Below(n_streams) };
-    assert_eq!(profile.codec(n_streams, Choice::Default, best()).unwrap_err(), outside);
+    assert_eq!(profile.codec(n_streams, CodecOptions::Default, best()).unwrap_err(), outside);
     assert_eq!(profile.layout(n_streams).unwrap_err(), outside);
     assert_eq!(profile.skeleton(n_streams).unwrap_err(), outside);
 }
@@ -230,7 +232,7 @@ fn zeros_of_both_signs_are_told_apart() {
     let profile = builder.finish().unwrap();
     for (index, zero) in [(0, 0.0), (1, -0.0)] {
         let direct = Codec::new(Params::default(), Objective::Mse, layout(zero), None, best()).unwrap();
-        let codec = profile.codec(index, Choice::Default, best()).unwrap();
+        let codec = profile.codec(index, CodecOptions::Default, best()).unwrap();
         assert_eq!(codec.fingerprint(), direct.fingerprint());
     }
 }

@@ -5,9 +5,9 @@ mod common;
 
 use common::counting::{self, Counting};
 use common::profiles::{builder, quality};
-use kakeyaturbo::layout::{Layout, Segment};
 use kakeyaturbo::profile::{Builder, Part, Profile, StreamKey};
 use kakeyaturbo::{Error, Objective, Pairing, Params, Rope};
+use kakeyaturbo::{Layout, Segment};
 use std::ops::Range;
 
 #[global_allocator]

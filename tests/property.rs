@@ -9,15 +9,15 @@ use common::blocks::{
     FLAG_RAW, HEADER_BYTES, RAW_HEADER_BYTES, Side, bits, codec, decode, decode_rows, encode, fit, of_layout,
     raw_rows, shared, stepped,
 };
-use half::{bf16, f16};
-use kakeyaturbo::dtype::{Dtype, Elements};
-use kakeyaturbo::layout::{Layout, Segment, View};
+use common::kinds::{Kind, rows};
+use common::placed::{Memory, Placed, decode_layout};
+use kakeyaturbo::Dtype;
 use kakeyaturbo::{
-    Codec, Fitter, Objective, Pairing, Params, Preset, Rope, Rows, RowsMut, Settings, Workspace, verify,
+    Codec, Fitter, Objective, Pairing, Params, Preset, Rope, Rows, Settings, Workspace, verify,
 };
+use kakeyaturbo::{Layout, Segment, View};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use std::cell::Cell;
 
 fn config(cases: u32) -> ProptestConfig {
     let set = |name| std::env::var_os(name).is_some();
@@ -29,21 +29,6 @@ fn config(cases: u32) -> ProptestConfig {
         config.rng_seed = RngSeed::Fixed(1);
     }
     config
-}
-
-/// How the values of a block are made.
-#[derive(Debug, Clone, Copy)]
-enum Kind {
-    /// Any bit pattern of a finite number.
-    AnyBits,
-    /// Normal values times a power of two.
-    Normal(i32),
-    Zero,
-    Constant(f32),
-    /// All rows equal.
-    Duplicates,
-    /// Ordinary values, a few of them enormous or subnormal, and some rows of zeros.
-    Mixed,
 }
 
 fn finite() -> impl Strategy<Value = f32> {
@@ -63,34 +48,6 @@ fn kind() -> impl Strategy<Value = Kind> {
         1 => Just(Kind::Duplicates),
         3 => Just(Kind::Mixed),
     ]
-}
-
-fn rows(kind: Kind, n: usize, d: usize, seed: u64) -> Vec<f32> {
-    let normal = common::normal(n * d, seed);
-    match kind {
-        // The exponent 255 is that of infinities and NaN; take 127 in its place.
-        Kind::AnyBits => normal
-            .iter()
-            .map(|x| x.to_bits().wrapping_mul(0x9E37_79B9))
-            .map(|bits| f32::from_bits(if bits >> 23 & 0xFF == 0xFF { bits ^ 0x4000_0000 } else { bits }))
-            .collect(),
-        Kind::Normal(exponent) => {
-            normal.iter().map(|x| (f64::from(*x) * f64::from(exponent).exp2()) as f32).collect()
-        }
-        Kind::Zero => vec![0.0; n * d],
-        Kind::Constant(value) => vec![value; n * d],
-        Kind::Duplicates => normal[..d].repeat(n),
-        Kind::Mixed => normal
-            .iter()
-            .enumerate()
-            .map(|(i, &x)| match (i / d % 5, (i as u64 ^ seed) % 97) {
-                (3, _) => 0.0,
-                (_, 0) => x * 1e37,
-                (_, 1) => x * 1e-42,
-                _ => x,
-            })
-            .collect(),
-    }
 }
 
 fn objective() -> impl Strategy<Value = Objective> {
@@ -292,19 +249,6 @@ proptest! {
     }
 }
 
-/// A segment and the tensor that it lies in.
-#[derive(Debug, Clone)]
-struct Placed {
-    segment: Segment,
-    dtype: Dtype,
-    /// Columns before rows.
-    transposed: bool,
-    /// Rows from the last to the first.
-    backward: bool,
-    /// Elements between neighbours.
-    gap: usize,
-}
-
 fn segment() -> impl Strategy<Value = Placed> {
     let dtype = || prop_oneof![Just(Dtype::F32), Just(Dtype::F16), Just(Dtype::Bf16)];
     let rope = prop::option::of((any::<bool>(), 0..=64_usize));
@@ -320,163 +264,107 @@ fn segment() -> impl Strategy<Value = Placed> {
     )
 }
 
-/// The memory of a tensor.
-#[derive(Debug, Clone)]
-enum Memory {
-    F32(Vec<f32>),
-    F16(Vec<f16>),
-    Bf16(Vec<bf16>),
+/// Rows in tensors, and what goes with them.
+struct Given {
+    settings: Settings,
+    codec: Codec,
+    memories: Vec<Memory>,
+    positions: Vec<i32>,
+    weights: Option<Vec<f32>>,
+    protect: Vec<u8>,
 }
 
-impl Memory {
-    fn new(dtype: Dtype, values: &[f32]) -> Self {
-        match dtype {
-            Dtype::F32 => Self::F32(values.to_vec()),
-            Dtype::F16 => Self::F16(values.iter().map(|&x| f16::from_f32(x)).collect()),
-            Dtype::Bf16 => Self::Bf16(values.iter().map(|&x| bf16::from_f32(x)).collect()),
-        }
+impl Given {
+    fn new(segments: &[Placed], n: usize, settings: &Settings, objective: Objective, seed: u64) -> Self {
+        let protected = seed as usize % (n + 1);
+        let settings = Settings { max_protected: protected, max_abs_error: 0.0, ..settings.clone() };
+        let layout = Layout::new(segments.iter().map(|placed| placed.segment.clone()).collect()).unwrap();
+        let positions: Vec<i32> = (0..n as i32).map(|i| i * 37 + (seed % 100_000) as i32).collect();
+        let skeleton = (settings.preset == Preset::Rdo).then(|| {
+            let side = Side { positions: Some(&positions), ..Side::default() };
+            fit(&settings, &layout, &common::normal(n * layout.dim(), !seed), side).0
+        });
+        let codec = of_layout(settings.clone(), objective, layout, skeleton);
+        let memories = segments
+            .iter()
+            .zip(seed..)
+            .map(|(placed, seed)| Memory::new(placed.dtype, &common::normal(placed.place(n).2, seed)))
+            .collect();
+        let protect = (0..n).map(|i| u8::from(i % 2 == 0 && i / 2 < protected)).collect();
+        Self { settings, codec, memories, positions, weights: weights(n, seed), protect }
     }
 
-    fn elements(&mut self) -> Elements<'_> {
-        match self {
-            Self::F32(values) => Elements::F32(Cell::from_mut(&mut values[..]).as_slice_of_cells()),
-            Self::F16(values) => Elements::F16(Cell::from_mut(&mut values[..]).as_slice_of_cells()),
-            Self::Bf16(values) => Elements::Bf16(Cell::from_mut(&mut values[..]).as_slice_of_cells()),
-        }
-    }
-
-    /// The values as they lie in memory, widened.
-    fn values(&self) -> Vec<f32> {
-        match self {
-            Self::F32(values) => values.clone(),
-            Self::F16(values) => values.iter().map(|x| x.to_f32()).collect(),
-            Self::Bf16(values) => values.iter().map(|x| x.to_f32()).collect(),
-        }
-    }
-}
-
-impl Placed {
-    /// Base and strides of `n` rows, and how many elements they span.
-    fn place(&self, n: usize) -> (usize, (isize, isize), usize) {
-        let step = 1 + self.gap;
-        let (row, col) = if self.transposed { (step, step * n) } else { (step * self.segment.dim, step) };
-        let len = (n - 1) * row + (self.segment.dim - 1) * col + 1;
-        if self.backward {
-            ((n - 1) * row, (-(row as isize), col as isize), len)
-        } else {
-            (0, (row as isize, col as isize), len)
-        }
-    }
-
-    fn view<'a>(&self, memory: &'a mut Memory, n: usize) -> View<'a> {
-        let (base, strides, _) = self.place(n);
-        View::new(memory.elements(), base, (n, self.segment.dim), strides).unwrap()
-    }
-}
-
-/// Decodes `count` rows from `first` on into fresh tensors; returns the values of each, in logical order.
-fn decode_layout(
-    codec: &Codec,
-    segments: &[Placed],
-    block: &[u8],
-    (first, count): (usize, usize),
-    positions: &[i32],
-) -> Vec<Vec<f32>> {
-    let fresh = |placed: &Placed| Memory::new(placed.dtype, &vec![f32::NAN; placed.place(count).2]);
-    let mut memories: Vec<Memory> = segments.iter().map(fresh).collect();
-    let n = verify(block).unwrap().n_rows as usize;
-    {
-        let views: Vec<View<'_>> =
-            segments.iter().zip(&mut memories).map(|(placed, memory)| placed.view(memory, count)).collect();
-        let rows = RowsMut { n: count, views: &views[..], positions: Some(&positions[first..first + count]) };
-        codec.decode_rows(&mut Workspace::new(codec, n).unwrap(), block, first, &rows).unwrap();
-    }
-    let logical = |(placed, memory): (&Placed, &Memory)| {
-        let (base, (row, col), len) = placed.place(count);
-        let values = memory.values();
-        let at = |r: usize, c: usize| base.checked_add_signed(r as isize * row + c as isize * col).unwrap();
-        let written: Vec<usize> =
-            (0..count).flat_map(|r| (0..placed.segment.dim).map(move |c| at(r, c))).collect();
-        for i in (0..len).filter(|i| placed.gap > 0 && i % (placed.gap + 1) != 0) {
-            assert!(values[i].is_nan(), "an element between those of the view was written");
-        }
-        written.into_iter().map(|i| values[i]).collect()
-    };
-    segments.iter().zip(&memories).map(logical).collect()
-}
-
-fn layout_round_trip(segments: &[Placed], n: usize, settings: &Settings, objective: Objective, seed: u64) {
-    let protected = seed as usize % (n + 1);
-    let settings = Settings { max_protected: protected, ..settings.clone() };
-    let layout = Layout::new(segments.iter().map(|placed| placed.segment.clone()).collect()).unwrap();
-    let raw_bytes = layout.raw_row_bytes();
-    let rdo = settings.preset == Preset::Rdo;
-    let settings = Settings { max_abs_error: 0.0, ..settings };
-    let positions: Vec<i32> = (0..n as i32).map(|i| i * 37 + (seed % 100_000) as i32).collect();
-    let skeleton = rdo.then(|| {
-        let side = Side { positions: Some(&positions), ..Side::default() };
-        fit(&settings, &layout, &common::normal(n * layout.dim(), !seed), side).0
-    });
-    let codec = of_layout(settings.clone(), objective, layout, skeleton);
-    let mut memories: Vec<Memory> = segments
-        .iter()
-        .zip(seed..)
-        .map(|(placed, seed)| Memory::new(placed.dtype, &common::normal(placed.place(n).2, seed)))
-        .collect();
-    let given = memories.clone();
-    let protect: Vec<u8> = (0..n).map(|i| u8::from(i % 2 == 0 && i / 2 < protected)).collect();
-    let weights = weights(n, seed);
-    let bound = codec.encode_bound(n).unwrap();
-    let mut block = vec![0; bound];
-    let size = {
-        let views: Vec<View<'_>> =
-            segments.iter().zip(&mut memories).map(|(placed, memory)| placed.view(memory, n)).collect();
-        let rows = Rows {
-            n,
-            views: &views[..],
-            positions: Some(&positions),
-            weights: weights.as_deref(),
-            protect: Some(&protect),
+    /// The block of the rows, after a look at its size and header.
+    fn encode(&self, segments: &[Placed]) -> Vec<u8> {
+        let (n, codec) = (self.positions.len(), &self.codec);
+        let bound = codec.encode_bound(n).unwrap();
+        let mut block = vec![0; bound];
+        let mut memories = self.memories.clone();
+        let size = {
+            let views: Vec<View<'_>> =
+                segments.iter().zip(&mut memories).map(|(placed, memory)| placed.view(memory, n)).collect();
+            let rows = Rows {
+                n,
+                views: &views[..],
+                positions: Some(&self.positions),
+                weights: self.weights.as_deref(),
+                protect: Some(&self.protect),
+            };
+            codec.encode(&mut Workspace::new(codec, n).unwrap(), &rows, &mut block).unwrap()
         };
-        codec.encode(&mut Workspace::new(&codec, n).unwrap(), &rows, &mut block).unwrap()
-    };
-    assert!(if settings.preset == Preset::Turbo { size == bound } else { size <= bound });
-    let header = codec.verify(&block[..size]).unwrap();
-    if rdo {
-        assert!(size <= RAW_HEADER_BYTES + n * (4 + raw_bytes));
-        let whole = header.flags & FLAG_RAW != 0;
-        let stored = raw_rows(&block[..size]);
-        assert!(stored.iter().zip(&protect).all(|(stored, protect)| *stored || *protect == 0));
-        assert!(!whole || header.n_protected == 0);
-    } else {
-        assert!(size >= HEADER_BYTES + 2 * n + protected * raw_bytes);
-        assert_eq!(header.n_protected as usize, protect.iter().filter(|&&flag| flag != 0).count());
+        assert!(if self.settings.preset == Preset::Turbo { size == bound } else { size <= bound });
+        block.truncate(size);
+        self.check_header(&block);
+        block
     }
 
-    let back = decode_layout(&codec, segments, &block, (0, n), &positions);
-    for (first, count) in (0..n).flat_map(|i| [(i, 1), (i, n - i)]) {
-        let part = decode_layout(&codec, segments, &block, (first, count), &positions);
-        for ((placed, part), back) in segments.iter().zip(&part).zip(&back) {
-            let dim = placed.segment.dim;
-            assert_eq!(
-                bits(part),
-                bits(&back[first * dim..(first + count) * dim]),
-                "{count} rows from {first}"
-            );
+    fn check_header(&self, block: &[u8]) {
+        let (n, size) = (self.positions.len(), block.len());
+        let raw_bytes = self.codec.layout().raw_row_bytes();
+        let header = self.codec.verify(block).unwrap();
+        if self.settings.preset == Preset::Rdo {
+            assert!(size <= RAW_HEADER_BYTES + n * (4 + raw_bytes));
+            let whole = header.flags & FLAG_RAW != 0;
+            let stored = raw_rows(block);
+            assert!(stored.iter().zip(&self.protect).all(|(stored, protect)| *stored || *protect == 0));
+            assert!(!whole || header.n_protected == 0);
+        } else {
+            assert!(size >= HEADER_BYTES + 2 * n + self.settings.max_protected * raw_bytes);
+            assert_eq!(header.n_protected as usize, self.protect.iter().filter(|&&flag| flag != 0).count());
         }
     }
-    for ((placed, back), memory) in segments.iter().zip(&back).zip(&given) {
-        let (base, (row, col), _) = placed.place(n);
-        let values = memory.values();
-        assert!(back.iter().all(|x| x.is_finite()));
-        for (r, _) in protect.iter().enumerate().filter(|(_, flag)| **flag != 0) {
-            for (c, &back) in back[r * placed.segment.dim..][..placed.segment.dim].iter().enumerate() {
-                let x = values[base.checked_add_signed(r as isize * row + c as isize * col).unwrap()];
-                // Through the type of raw rows and that of the tensor, which may be the coarser ones.
-                let raw = Memory::new(placed.dtype, &Memory::new(placed.segment.raw_dtype, &[x]).values())
-                    .values()[0];
-                assert_eq!(back.to_bits(), raw.to_bits(), "row {r} is stored raw");
+
+    /// Rows that are protected come back as their types can hold them, all others finite.
+    fn check_rows(&self, segments: &[Placed], back: &[Vec<f32>]) {
+        for ((placed, back), memory) in segments.iter().zip(back).zip(&self.memories) {
+            let (base, (row, col), _) = placed.place(self.positions.len());
+            let values = memory.values();
+            assert!(back.iter().all(|x| x.is_finite()));
+            for (r, _) in self.protect.iter().enumerate().filter(|(_, flag)| **flag != 0) {
+                for (c, &back) in back[r * placed.segment.dim..][..placed.segment.dim].iter().enumerate() {
+                    let x = values[base.checked_add_signed(r as isize * row + c as isize * col).unwrap()];
+                    // Through the type of raw rows and that of the tensor, which may be the coarser ones.
+                    let raw =
+                        Memory::new(placed.dtype, &Memory::new(placed.segment.raw_dtype, &[x]).values())
+                            .values()[0];
+                    assert_eq!(back.to_bits(), raw.to_bits(), "row {r} is stored raw");
+                }
             }
         }
     }
+}
+
+fn layout_round_trip(segments: &[Placed], n: usize, settings: &Settings, objective: Objective, seed: u64) {
+    let given = Given::new(segments, n, settings, objective, seed);
+    let (codec, positions, block) = (&given.codec, &given.positions, given.encode(segments));
+    let back = decode_layout(codec, segments, &block, (0, n), positions);
+    for (first, count) in (0..n).flat_map(|i| [(i, 1), (i, n - i)]) {
+        let part = decode_layout(codec, segments, &block, (first, count), positions);
+        for ((placed, part), back) in segments.iter().zip(&part).zip(&back) {
+            let dim = placed.segment.dim;
+            let of_whole = &back[first * dim..(first + count) * dim];
+            assert_eq!(bits(part), bits(of_whole), "{count} rows from {first}");
+        }
+    }
+    given.check_rows(segments, &back);
 }

@@ -5,8 +5,8 @@ mod common;
 
 use common::blocks::{Side, decode, encode, of_layout, stepped, with_views};
 use common::{Joined, fixture};
-use kakeyaturbo::dtype::Dtype;
-use kakeyaturbo::layout::{Layout, Segment};
+use kakeyaturbo::Dtype;
+use kakeyaturbo::{Layout, Segment};
 use kakeyaturbo::{Objective, Pairing, Params, Rope, Rows, Settings, Skeleton, StreamFitter, verify};
 use safetensors::SafeTensors;
 

@@ -2,8 +2,8 @@
 //!
 //! `UPDATE_TABLES=1 cargo test --test rate_tables` writes it anew, after the tables were trained again.
 
-use kakeyaturbo::rans::FREQ_BITS;
-use kakeyaturbo::rate::{BINS, Bin, FIRST_BIN, Model, OFFSET_SIZES, POINTS, WIDEST};
+use kakeyaturbo::internals::rans::FREQ_BITS;
+use kakeyaturbo::internals::rate::{BINS, Bin, FIRST_BIN, Model, OFFSET_SIZES, POINTS, WIDEST};
 use std::fmt::Write as _;
 
 /// Frequencies of the magnitudes up to that of the escape, found through what the values cost. `set` is the quantiser

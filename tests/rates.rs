@@ -4,8 +4,8 @@ mod common;
 
 use common::blocks::{OBJECTIVES, RAW_HEADER_BYTES, Side, decode, encode, fit, of_layout, stepped};
 use common::{clustered, largest_error, normal, relative_error};
-use kakeyaturbo::layout::Layout;
-use kakeyaturbo::quantize::Allocation;
+use kakeyaturbo::Layout;
+use kakeyaturbo::internals::Allocation;
 use kakeyaturbo::{Codec, Error, Objective, Preset, RateControl, Settings, Skeleton, verify};
 
 /// Normal rows whose components have standard deviations from 4 down by a factor of `fall` each.

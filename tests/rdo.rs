@@ -5,10 +5,10 @@ mod common;
 
 use common::blocks::{HEADER_BYTES, Side, codec, decode, encode, fit, of_layout, stepped};
 use common::{Joined, TENSORS, fixture, heads, relative_error};
-use kakeyaturbo::dtype::Dtype;
-use kakeyaturbo::layout::{Layout, Segment};
-use kakeyaturbo::rate::{Bin, Model, log2_eighths};
+use kakeyaturbo::Dtype;
+use kakeyaturbo::internals::rate::{Bin, Model, log2_eighths};
 use kakeyaturbo::{Codec, FitReport, Objective, Pairing, Preset, Rope, Settings, Skeleton, verify};
+use kakeyaturbo::{Layout, Segment};
 
 const LAYERS: [u32; 6] = [0, 1, 2, 14, 15, 16];
 const HEAD_DIM: usize = 64;

@@ -8,8 +8,8 @@ use common::blocks::{
     raw_rows, stepped,
 };
 use common::{clustered, energy, largest_error, normal, relative_error};
-use kakeyaturbo::layout::{Layout, Segment};
 use kakeyaturbo::{Codec, NanPolicy, Objective, Pairing, Rope, Settings, Skeleton, Workspace, verify};
+use kakeyaturbo::{Layout, Segment};
 
 /// Steps by which a coefficient may be off because the row was rounded before the transform.
 const ROUNDED: f64 = 0.04;

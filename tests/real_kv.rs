@@ -7,9 +7,9 @@ mod common;
 
 use common::blocks::{HEADER_BYTES, Side, bits, codec, decode, encode, of_layout};
 use common::{TENSORS, energy, fixture, heads, relative_error};
-use kakeyaturbo::layout::{Layout, Segment};
-use kakeyaturbo::quantize::DISTORTION;
+use kakeyaturbo::internals::DISTORTION;
 use kakeyaturbo::{Codec, Objective, Pairing, Preset, Rope, Settings, verify};
+use kakeyaturbo::{Layout, Segment};
 
 const LAYERS: [u32; 6] = [0, 1, 2, 14, 15, 16];
 /// Coordinates of a head, rows of a tensor.

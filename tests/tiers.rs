@@ -4,8 +4,8 @@ mod common;
 
 use common::blocks::{OBJECTIVES, Side, bits, decode, encode, fit, stepped};
 use common::{clustered, normal};
-use kakeyaturbo::layout::{Layout, Segment};
 use kakeyaturbo::{Codec, Error, Objective, Pairing, Params, Preset, Rope, Settings, Shared, Tier};
+use kakeyaturbo::{Layout, Segment};
 
 const SCALAR: u32 = 1;
 

@@ -1,5 +1,5 @@
 // The adapter for llama.cpp on spoilt states and session files. A property that does not hold ends the program.
-#include "../../ffi-tests/cpp/llama_profile.hpp"
+#include "llama_profile.hpp"
 
 #include <cstdlib>
 

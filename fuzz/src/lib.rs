@@ -1,7 +1,6 @@
-//! Fuzz targets of kakeyaturbo.
+//! Fuzz targets of kakeyaturbo: those of `targets/`, and that of the C++ adapter.
 
-pub mod targets;
-mod victim;
+pub use kakeyaturbo_fuzz_targets as targets;
 
 unsafe extern "C" {
     /// In `cpp/session.cpp`.

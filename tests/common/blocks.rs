@@ -1,11 +1,11 @@
 //! Blocks of contiguous f32 rows, for tests that are about something other than views.
 
-use kakeyaturbo::dtype::Elements;
-use kakeyaturbo::layout::{Layout, View};
+use kakeyaturbo::Elements;
 use kakeyaturbo::{
     Codec, FitReport, Header, Objective, Params, Preset, RateControl, Result, Rows, RowsMut, Settings,
     Shared, Skeleton, StreamFitter, Tier, Workspace, verify,
 };
+use kakeyaturbo::{Layout, View};
 use std::cell::Cell;
 
 pub const OBJECTIVES: [Objective; 3] = [Objective::Mse, Objective::InnerProduct, Objective::LInf];
@@ -97,7 +97,7 @@ pub fn with_views<T>(layout: &Layout, rows: &mut [f32], with: impl FnOnce(&[View
     }
     let elements = Elements::F32(Cell::from_mut(rows).as_slice_of_cells());
     let mut offset = 0;
-    let view = |segment: &kakeyaturbo::layout::Segment| {
+    let view = |segment: &kakeyaturbo::Segment| {
         let view = View::new(elements, offset, (n, segment.dim), (dim as isize, 1)).unwrap();
         offset += segment.dim;
         view
@@ -121,12 +121,14 @@ pub fn encode(codec: &Codec, rows: &[f32], side: Side<'_>) -> Result<Vec<u8>> {
 
 /// All rows of a block whose header can be trusted.
 pub fn decode(codec: &Codec, block: &[u8], positions: Option<&[i32]>) -> Result<Vec<f32>> {
-    let n = kakeyaturbo::verify(block)?.n_rows as usize;
+    let header = kakeyaturbo::verify(block)?;
+    let n = header.n_rows as usize;
     let mut workspace = Workspace::new(codec, n)?;
     let mut back = vec![f32::NAN; n * codec.layout().dim()];
-    with_views(codec.layout(), &mut back, |views| {
+    let size = with_views(codec.layout(), &mut back, |views| {
         codec.decode(&mut workspace, block, &RowsMut { n, views, positions })
     })?;
+    assert_eq!(size as u64, header.bytes);
     Ok(back)
 }
 

@@ -6,7 +6,10 @@ pub mod c_api;
 pub mod counting;
 pub mod failing;
 pub mod golden;
+pub mod kinds;
+pub mod placed;
 pub mod profiles;
+pub mod victims;
 
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};

@@ -2,9 +2,9 @@
 
 use super::blocks::{Side, fit, stepped};
 use super::normal;
-use kakeyaturbo::dtype::Dtype;
-use kakeyaturbo::layout::{Layout, Segment};
+use kakeyaturbo::Dtype;
 use kakeyaturbo::profile::{Builder, NAME_BYTES, Part, Policy, Quality, StreamKey};
+use kakeyaturbo::{Layout, Segment};
 use kakeyaturbo::{Objective, Pairing, Params, Preset, Rope, Settings, Shared, Skeleton};
 
 /// Coordinates of a head.

@@ -37,7 +37,8 @@ pub fn check() -> Result<()> {
     tools::ensure(&TOOLS.iter().collect::<Vec<_>>())?;
     run(&mut command("rustup", ["target", "add", TARGET]))
         .with_context(|| format!("Rust's standard library for {TARGET} is missing: install it"))?;
-    let mut test = cargo(["test", "--target", TARGET, "--test", "golden", "--test", "tiers"]);
+    let mut test =
+        cargo(["test", "--profile", "cross", "--target", TARGET, "--test", "golden", "--test", "tiers"]);
     test.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc");
     test.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", "qemu-aarch64 -L /usr/aarch64-linux-gnu");
     run(&mut test)

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: the package as its users meet it, from the build to six running programs.
+//! `cargo xtask demo`: the package as its users meet it, from the build to seven running programs.
 
 use anyhow::Result;
 
@@ -7,7 +7,8 @@ use crate::tools;
 use crate::workspace::{Workspace, configure};
 
 /// The programs in `cpp-examples/` in their order, and the KV cache files that they take.
-const PROGRAMS: [(&str, &[&str]); 6] = [
+const PROGRAMS: [(&str, &[&str]); 7] = [
+    ("00_block", &[]),
     ("01_roundtrip", &[]),
     ("02_kv_blocks", &[KV_CACHE]),
     ("03_paged_cache", &[]),

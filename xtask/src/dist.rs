@@ -11,17 +11,8 @@ use crate::shell::{cargo, command, read, run};
 use crate::tools;
 use crate::workspace::{Workspace, configure};
 
-/// What of the documentation is of use without the sources.
-const DOCUMENTS: [&str; 8] = [
-    "README.md",
-    "CHANGELOG.md",
-    "SECURITY.md",
-    "docs/C_API.md",
-    "docs/ABI.md",
-    "docs/FORMAT.md",
-    "docs/QUALITY.md",
-    "docs/RELIABILITY.md",
-];
+/// Documents of use without the sources, beside those that every installation has.
+const DOCUMENTS: [&str; 3] = ["SECURITY.md", "docs/QUALITY.md", "docs/RELIABILITY.md"];
 
 /// Packs headers, libraries, the CMake package, the pkg-config file and all licences into
 /// `target/dist/kakeyaturbo-VERSION-TARGET.tar.gz`, then builds and runs outside programs against what is in it.
@@ -42,7 +33,6 @@ pub fn pack() -> Result<()> {
     let page = licences::page(workspace.package_id("kakeyaturbo")?, &target)?;
     let documents = prefix.join("share/doc/kakeyaturbo");
     fs::write(documents.join("THIRD_PARTY.md"), page)?;
-    fs::create_dir_all(documents.join("docs"))?;
     for file in DOCUMENTS {
         fs::copy(workspace.root.join(file), documents.join(file)).context(file)?;
     }

@@ -20,13 +20,23 @@ const TARGETS: [&str; 7] =
 pub struct Options {
     /// Seconds for each target
     #[arg(long, default_value_t = 60)]
-    pub seconds: u32,
+    seconds: u32,
     /// Only these targets
     #[arg(long, value_parser = TARGETS)]
-    pub target: Vec<String>,
+    target: Vec<String>,
     /// With the address sanitizer: slower, and it takes a nightly compiler
     #[arg(long)]
-    pub address: bool,
+    address: bool,
+    /// Compile fast rather than well: fewer inputs a second
+    #[arg(long)]
+    quick: bool,
+}
+
+impl Options {
+    /// As in `cargo xtask test`: every target for a moment. To compile it well would take longer than to run it.
+    pub fn quick() -> Self {
+        Self { seconds: 10, target: Vec::new(), address: false, quick: true }
+    }
 }
 
 /// Installs cargo-fuzz below `target/` where it is missing, builds the targets and runs one after the other; each prints
@@ -61,6 +71,9 @@ impl CargoFuzz<'_> {
         line.arg(self.workspace.root.join("fuzz"))
             .arg("--target-dir")
             .arg(self.workspace.target.join("fuzz"));
+        if self.options.quick {
+            line.arg("--dev");
+        }
         if self.options.address {
             // cargo-fuzz runs the cargo of its environment.
             line.args(["--sanitizer", "address"]).env("RUSTUP_TOOLCHAIN", "nightly");

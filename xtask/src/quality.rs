@@ -1,4 +1,4 @@
-//! `cargo xtask quality`: starts the program in `xtask/quality`.
+//! `cargo xtask quality`: starts the program in `report`.
 //!
 //! It is a crate of its own because it links the library and what draws pictures, which no other command should
 //! have to build first.
@@ -23,7 +23,7 @@ pub fn run(options: &[OsString]) -> Result<()> {
         options.extend(engine::full()?);
     }
     let status =
-        cargo(["run", "--quiet", "--release", "--package", "quality", "--"]).args(&options).status()?;
+        cargo(["run", "--quiet", "--release", "--package", "report", "--"]).args(&options).status()?;
     if !status.success() {
         bail!("quality failed: {status}");
     }

@@ -1,15 +1,13 @@
 //! `cargo xtask test`: every check, in the order in which a failure is cheapest.
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
-use std::process::Command;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use crate::shell::{self, cargo, command};
-use crate::tools;
+use crate::shell::{cargo, command};
+use crate::steps::Steps;
 use crate::workspace::Workspace;
-use crate::{aarch64, dist, engine, fuzz};
+use crate::{aarch64, check, dist, engine, fuzz, header, programs, tools};
 
 const FIXTURE: &str = "tests/data/smollm2-135m-test.safetensors";
 
@@ -32,18 +30,20 @@ fn checks(steps: &mut Steps) -> Result<()> {
         tools::ensure_rust_components()?;
         tools::ensure(&tools::BUILD.iter().chain(tools::TEST).collect::<Vec<_>>())
     })?;
-    steps.command("format", cargo(["fmt", "--all", "--check"]))?;
-    steps.command("clippy", cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    check::format(steps)?;
+    check::clippy(steps)?;
+    steps.step("header", || header::run(true))?;
     let mut doc = cargo(["doc", "--no-deps"]);
     doc.env("RUSTDOCFLAGS", "-D warnings");
     steps.command("documentation", doc)?;
-    steps.command("cargo test", cargo(["test", "--workspace"]))?;
-
     let workspace = Workspace::load()?;
+    steps.step("tests", || programs::test(&workspace, &["--workspace"]))?;
+    steps.command("tests in docs", cargo(["test", "--workspace", "--doc"]))?;
+
     let prefix = workspace.target.join("test/prefix");
     steps.step("install", || workspace.install(&prefix))?;
     let library = format!("{DLL_PREFIX}kakeyaturbo{DLL_SUFFIX}");
-    let mut numpy = command(tools::python_with_numpy()?, [workspace.root.join("ffi-tests/numpy/check.py")]);
+    let mut numpy = command(tools::python_with_numpy()?, [workspace.root.join("conformance/check.py")]);
     numpy.arg("--library").arg(prefix.join("lib").join(library));
     numpy.arg("--fixture").arg(workspace.root.join(FIXTURE));
     steps.command("numpy", numpy)?;
@@ -54,30 +54,5 @@ fn checks(steps: &mut Steps) -> Result<()> {
     deny.args(["bans", "licenses", "sources"]).current_dir(&workspace.root);
     steps.command("cargo deny", deny)?;
     steps.step("aarch64", aarch64::check)?;
-    steps.step("fuzz", || fuzz::fuzz(&fuzz::Options { seconds: 10, target: Vec::new(), address: false }))
-}
-
-/// What ran so far, and for how long.
-#[derive(Default)]
-struct Steps(Vec<(&'static str, Duration)>);
-
-impl Steps {
-    fn command(&mut self, name: &'static str, mut command: Command) -> Result<()> {
-        self.step(name, || shell::run(&mut command))
-    }
-
-    fn step(&mut self, name: &'static str, work: impl FnOnce() -> Result<()>) -> Result<()> {
-        println!("\n== {name}");
-        let start = Instant::now();
-        let result = work().with_context(|| format!("the step \"{name}\" failed"));
-        self.0.push((name, start.elapsed()));
-        result
-    }
-
-    fn print(&self) {
-        println!("\n== time per step");
-        for (name, time) in &self.0 {
-            println!("{name:<16} {:>7.1} s", time.as_secs_f64());
-        }
-    }
+    steps.step("fuzz", || fuzz::fuzz(&fuzz::Options::quick()))
 }

@@ -46,6 +46,15 @@ impl Workspace {
         Ok(&package.with_context(|| format!("no package {name} in the workspace"))?.id)
     }
 
+    /// The name of the package that cargo's messages call `id`.
+    ///
+    /// # Errors
+    /// When the workspace has no such package.
+    pub fn package_name(&self, id: &str) -> Result<&str> {
+        let package = self.packages.iter().find(|package| package.id == id);
+        Ok(&package.with_context(|| format!("no package {id} in the workspace"))?.name)
+    }
+
     /// Builds the package with CMake in release mode and installs it into an empty `prefix`.
     ///
     /// The build folder is the one that `ffi-tests` uses, so the library is compiled once for all.

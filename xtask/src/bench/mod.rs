@@ -1,12 +1,14 @@
-//! `cargo xtask bench`: builds the programs of `xtask/bench` against the installed package, llama.cpp and rivals, runs them, and
-//! has `xtask/quality` draw tables and picture.
+//! `cargo xtask bench`: builds the programs of `bench` against the installed package, llama.cpp and rivals, runs them, and
+//! has `report` draw tables and picture.
 //!
 //! ```text
 //! instructions   what a call executes, counted by callgrind and compared with the committed counts
 //! sessions       profiles of three row layouts, and sessions of llama.cpp restored with them
+//! quick          the table of a quick run
 //! ```
 
 mod instructions;
+mod quick;
 mod sessions;
 
 use std::ffi::OsStr;
@@ -24,7 +26,8 @@ use crate::workspace::{Workspace, configure};
 /// What is measured, and how thoroughly.
 #[derive(Args)]
 pub struct Options {
-    /// About a minute: few widths, short turns, no sessions. Prints tables, and leaves docs/ and the committed counts alone
+    /// About a minute once everything is built: two widths, short turns, the instructions of one tier. Prints a table, and
+    /// leaves docs/ and the committed counts alone
     #[arg(long)]
     quick: bool,
     /// Measure only this (repeatable); the other results stay as they are in docs/
@@ -65,7 +68,7 @@ impl Bench {
 pub fn run(options: &Options) -> Result<()> {
     tools::ensure(&tools::BUILD.iter().chain(tools::ENGINE).chain(tools::BENCH).collect::<Vec<_>>())?;
     let wanted = |part| match options.only.as_slice() {
-        [] => !(options.quick && part == Part::Sessions),
+        [] => !options.quick || matches!(part, Part::Codecs | Part::Instructions),
         only => only.contains(&part),
     };
     let engine = Engine::prepare()?;
@@ -74,7 +77,7 @@ pub fn run(options: &Options) -> Result<()> {
         Bench { engine, folder: workspace.target.join("bench"), root: workspace.root, quick: options.quick };
     println!("\n== the programs that measure, as an outside project");
     let programs = bench.folder.join("programs");
-    configure(&bench.root.join("xtask/bench"), &programs, std::slice::from_ref(&bench.engine.search))?;
+    configure(&bench.root.join("bench"), &programs, std::slice::from_ref(&bench.engine.search))?;
     shell::run(command("cmake", ["--build"]).arg(&programs))?;
 
     let mut results = Vec::new();
@@ -90,7 +93,7 @@ pub fn run(options: &Options) -> Result<()> {
     if wanted(Part::Criterion) {
         criterion(&bench)?;
     }
-    render(&bench, &results)
+    if bench.quick { quick::print(&results) } else { render(&bench, &results) }
 }
 
 /// Everything on one core, then batches on all.
@@ -105,16 +108,17 @@ fn codecs(bench: &Bench) -> Result<[PathBuf; 2]> {
         shell::run(&mut measure).map(|()| results)
     };
     println!("\n== codecs and rivals on one core");
-    let one = run(&["speed", "growth", "access", "cold"], true)?;
+    let suites: &[&str] = if bench.quick { &["speed"] } else { &["speed", "growth", "access", "cold"] };
+    let one = run(suites, true)?;
     println!("\n== batches");
     Ok([one, run(&["threads"], false)?])
 }
 
 fn criterion(bench: &Bench) -> Result<()> {
     println!("\n== the Rust interface, by criterion");
-    shell::run(&mut cargo(["bench", "--package", "kakeyaturbo", "--bench", "codec", "--no-run"]))?;
+    shell::run(&mut cargo(["bench", "--package", "bench", "--no-run"]))?;
     let mut run = on_one_core(cargo([""; 0]).get_program());
-    run.args(["bench", "--package", "kakeyaturbo", "--bench", "codec", "--"]);
+    run.args(["bench", "--package", "bench", "--"]);
     if bench.quick {
         run.args(["--warm-up-time", "0.1", "--measurement-time", "0.4", "--sample-size", "10"]);
     }
@@ -134,12 +138,9 @@ fn on_one_core(program: impl AsRef<OsStr>) -> Command {
 
 /// Tables and picture, by the program that has what draws.
 fn render(bench: &Bench, results: &[PathBuf]) -> Result<()> {
-    let mut render = cargo(["run", "--quiet", "--release", "--package", "quality", "--", "--suite", "none"]);
+    let mut render = cargo(["run", "--quiet", "--release", "--package", "report", "--", "--suite", "none"]);
     for file in results {
         render.arg("--performance").arg(file);
-    }
-    if bench.quick {
-        render.arg("--json").arg(bench.folder.join("quick.jsonl"));
     }
     shell::run(render.current_dir(&bench.root))
 }

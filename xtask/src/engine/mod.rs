@@ -62,7 +62,7 @@ impl Engine {
         workspace.install(&prefix)?;
         println!("\n== the programs for llama.cpp, as an outside project");
         let search = format!("-DCMAKE_PREFIX_PATH={};{}", prefix.display(), llama.display());
-        configure(&workspace.root.join("cpp-examples/llama"), &programs, std::slice::from_ref(&search))?;
+        configure(&workspace.root.join("tools/llama"), &programs, std::slice::from_ref(&search))?;
         shell::run(command("cmake", ["--build"]).arg(&programs))?;
         let texts = texts::collect(&workspace, &llama::source(&cache)?, &folder.join("texts"))?;
         Ok(Self { cache, programs, texts, search })

@@ -1,5 +1,5 @@
-//! What profiles are fitted to and what is scored: the folder `texts/`, and code, which is not copied into this repository: the
-//! sources that cargo has fetched anyway, at locked versions.
+//! What profiles are fitted to and what is scored: the folder `tools/llama/texts/`, and code, which is not copied into this
+//! repository: the sources that cargo has fetched anyway, at locked versions.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ pub fn collect(workspace: &Workspace, llama: &Path, to: &Path) -> Result<Texts> 
     cache::empty(to)?;
     let texts = Texts { calibration: to.join("calibration"), scored: to.join("scored") };
     for (from, to) in [("calibration", &texts.calibration), ("scored", &texts.scored)] {
-        copy_folders(&workspace.root.join("texts").join(from), to)?;
+        copy_folders(&workspace.root.join("tools/llama/texts").join(from), to)?;
     }
     for file in CALIBRATION {
         copy_code(&llama.join(file), &texts.calibration.join("code"), file)?;
