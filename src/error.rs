@@ -1,4 +1,5 @@
-//! The one error type. Every variant carries the numbers that explain it.
+//! The one error type. Every variant carries the numbers that explain it, and is made without allocating,
+//! because an error may be that memory is short.
 
 use thiserror::Error as ThisError;
 
@@ -9,6 +10,12 @@ pub enum Error {
     /// A pointer of the C API is NULL.
     #[error("{what} is NULL")]
     NullPointer {
+        /// The argument or field.
+        what: &'static str,
+    },
+    /// Something that the call cannot do without was left out.
+    #[error("{what} is missing")]
+    Missing {
         /// The argument or field.
         what: &'static str,
     },
@@ -130,7 +137,7 @@ pub enum Error {
         /// Version of this library.
         want: u32,
     },
-    /// The asked maximum error cannot be kept.
+    /// The requested error bound cannot be met.
     #[error("row {row} has a maximum error of {}, the bound is {}", Shortest(*got), Shortest(*bound))]
     BoundNotMet {
         /// Index of the first row that misses the bound.
@@ -140,8 +147,12 @@ pub enum Error {
         /// The bound.
         bound: f64,
     },
-    /// The asked maximum error cannot be kept by storing a row raw either.
-    #[error("row {row} is off by {} when stored raw, in its raw_dtype; the bound is {}", Shortest(*got), Shortest(*bound))]
+    /// The requested error bound cannot be met by storing a row raw either.
+    #[error(
+        "row {row} is off by {} when stored raw, in its raw_dtype; the bound is {}",
+        Shortest(*got),
+        Shortest(*bound)
+    )]
     RawNotExact {
         /// Index of the row.
         row: usize,
@@ -150,7 +161,7 @@ pub enum Error {
         /// The bound.
         bound: f64,
     },
-    /// No step brings a block below the size that was asked for.
+    /// No step brings a block below the requested size.
     #[error("the block does not fit in {max_bytes} bytes (max_bytes) at any step")]
     MaxBytesNotMet {
         /// The size.
@@ -196,7 +207,7 @@ pub enum Error {
     /// A profile has no such quality or tensor.
     #[error("the profile has no such {what}")]
     NotInProfile {
-        /// What was asked for.
+        /// What the caller looked for.
         what: &'static str,
     },
     /// A caught panic.
@@ -277,7 +288,11 @@ impl std::fmt::Display for PanicText {
 /// Result of everything that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A vector of `len` copies of `value`, or [`Error::OutOfMemory`] where a plain allocation would abort.
+/// A vector of `len` copies of `value`.
+///
+/// # Errors
+/// [`Error::OutOfMemory`], where `vec!` would abort the process: an engine must survive that a cache does not
+/// fit.
 pub(crate) fn try_vec<T: Clone>(len: usize, value: T, what: &'static str) -> Result<Vec<T>> {
     let mut vec = try_reserve(len, what)?;
     vec.resize(len, value);
@@ -285,6 +300,9 @@ pub(crate) fn try_vec<T: Clone>(len: usize, value: T, what: &'static str) -> Res
 }
 
 /// An empty vector with room for `len` elements.
+///
+/// # Errors
+/// [`Error::OutOfMemory`]
 pub(crate) fn try_reserve<T>(len: usize, what: &'static str) -> Result<Vec<T>> {
     let mut vec = Vec::new();
     vec.try_reserve_exact(len)

@@ -1,9 +1,19 @@
-//! Compresses the keys and values of an LLM inference engine's KV cache, block by block, and gives them back.
+//! Compresses and restores the KV cache of LLM inference engines, block by block.
 //!
-//! One monomorphic kernel, generic over a [`Distortion`], runs weighted PCA → weighted spherical K-means →
-//! Walsh–Hadamard rotated residual → Lloyd–Max quantisation; presets switch stages on and off. [`Codec`] is what
-//! the C API wraps: it is created once, shared between threads, and turns strided engine tensors into one
-//! self-describing buffer per block. [`encode_block`] and [`decode_block`] are the same kernel over plain slices:
+//! A [`Codec`] is what the C API wraps: it is created once, shared between threads, and turns strided engine
+//! tensors into one self-describing buffer per block. It has one of two coders:
+//!
+//! - at a **fixed rate** every row takes the same number of bits. Preset `turbo` rotates rows randomly
+//!   (Walsh–Hadamard) and quantises them with the tables of Lloyd and Max; `kakeya` first takes out what the
+//!   rows of a block have in common, by weighted PCA and weighted spherical K-means; `rdo` with bits
+//!   transforms with a shared skeleton and gives each component bits of its own. The kernel is generic over a
+//!   [`Distortion`].
+//! - at a **step** the error is fixed and the size follows the data: `rdo` transforms with a shared skeleton,
+//!   quantises all components uniformly with one step, and entropy-codes runs of rows with trained tables.
+//!
+//! A [`Skeleton`] is what a [`StreamFitter`] learns from calibration rows; a [`Profile`](profile::Profile)
+//! holds those of a whole model. [`encode_block`] and [`decode_block`] are turbo and kakeya over plain
+//! slices:
 //!
 //! ```
 //! use kakeyaturbo::{MSE, Params, decode_block, encode_block};
@@ -18,6 +28,9 @@
 //! assert!(error < 0.012 * energy);
 //! # Ok::<(), kakeyaturbo::Error>(())
 //! ```
+//!
+//! Unsafe code is in `ffi`, the C API, and in `shared`, a reference count whose allocation can fail; nowhere
+//! else.
 
 #![deny(unsafe_code)]
 
@@ -26,65 +39,62 @@ mod codec;
 #[forbid(unsafe_code)]
 mod distortion;
 #[forbid(unsafe_code)]
-pub mod dtype;
-#[forbid(unsafe_code)]
 mod error;
 #[allow(unsafe_code)]
+#[doc(hidden)]
 pub mod ffi;
+#[forbid(unsafe_code)]
+mod fit;
+#[forbid(unsafe_code)]
+mod fixed;
 #[forbid(unsafe_code)]
 mod format;
 #[forbid(unsafe_code)]
-mod half_floats;
-#[forbid(unsafe_code)]
-mod kmeans;
-#[forbid(unsafe_code)]
-pub mod layout;
-#[forbid(unsafe_code)]
-mod matrix;
-#[forbid(unsafe_code)]
-pub mod pack;
-#[forbid(unsafe_code)]
 mod params;
-#[forbid(unsafe_code)]
-mod pca;
 #[forbid(unsafe_code)]
 pub mod profile;
 #[forbid(unsafe_code)]
-pub mod quantize;
-#[forbid(unsafe_code)]
-pub mod rans;
-#[forbid(unsafe_code)]
-pub mod rate;
-#[forbid(unsafe_code)]
+#[doc(hidden)]
 pub mod reference;
 #[forbid(unsafe_code)]
-mod rope;
-#[forbid(unsafe_code)]
-pub mod rotation;
-#[forbid(unsafe_code)]
-pub mod scale;
-#[forbid(unsafe_code)]
-mod simd;
+mod seed;
+#[allow(unsafe_code)]
+mod shared;
 #[forbid(unsafe_code)]
 mod skeleton;
 #[forbid(unsafe_code)]
 mod stepped;
 #[forbid(unsafe_code)]
-mod sums;
+mod tensor;
 #[forbid(unsafe_code)]
-mod trellis;
-#[forbid(unsafe_code)]
-mod wht;
+mod vector;
 
-pub use codec::{
-    Codec, Codes, Objective, Rows, RowsMut, StreamFitter, Workspace, decode_block, encode_block, verify,
-};
-pub use distortion::{Distortion, InnerProduct, LInf, MSE, NormMode};
+pub use codec::{Codec, Codes, Workspace, decode_block, encode_block, verify};
+pub use distortion::{Distortion, InnerProduct, LInf, MSE, NormMode, Objective};
 pub use error::{Count, Error, PanicText, Result};
-pub use ffi::shared::Shared;
+pub use fit::{FitReport, Fitter, StreamFitter};
 pub use format::FORMAT_VERSION;
-pub use format::block::Header;
+pub use format::header::Header;
 pub use params::{NanPolicy, Params, Preset, RateControl, Settings};
-pub use rope::{Pairing, Rope};
-pub use simd::Tier;
-pub use skeleton::{FitReport, Fitter, Reach, Skeleton};
+pub use shared::Shared;
+pub use skeleton::{Reach, Skeleton};
+pub use tensor::dtype::{Dtype, Elements};
+pub use tensor::layout::{Layout, MAX_DIM, Segment};
+pub use tensor::rope::{Pairing, Rope};
+pub use tensor::rows::{Rows, RowsMut};
+pub use tensor::view::View;
+pub use vector::tier::Tier;
+
+/// What tests and tools of this repository look at, and nobody else should: it changes with any version.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::fixed::allocation::Allocation;
+    pub use crate::fixed::levels::DISTORTION;
+    pub use crate::fixed::quantizer::Quantizer;
+    pub use crate::fixed::{rotation, scale};
+    pub use crate::format::header::{FLAG_OWN_SKELETON, FLAG_RAW, HEADER_BYTES};
+    pub use crate::params::MAX_BITS;
+    pub use crate::reference;
+    pub use crate::stepped::{rans, rate};
+    pub use crate::vector::pack;
+}

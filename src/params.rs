@@ -1,27 +1,30 @@
-//! Parameters of the kernel. A [`Params`] that exists is legal.
+//! Parameters of the kernel. A [`Params`] that exists is legal: it is only made by [`Params::new`], which
+//! checks every field, and it cannot be changed. So the rest of the library asks for no range again.
 
 use crate::error::{Count, Error, Result};
-use crate::quantize::MAX_BITS;
 
-/// Highest effort of the encoder.
+/// Largest number of bits per component: symbols are bytes.
+pub const MAX_BITS: u8 = 8;
+
+/// Highest effort of the encoder. Decoding is the same for all of them.
 pub const MAX_EFFORT: u32 = 1;
 
-/// Largest number of K-means centres.
+/// Largest number of K-means centres: the number of a centre is stored in a byte.
 pub const MAX_CENTRES: u32 = 256;
 
 /// Which stages of the kernel are on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preset {
-    /// Rotation and quantisation of each row on its own.
+    /// Rotation and quantisation of each row on its own. Needs no calibration.
     Turbo,
-    /// PCA, K-means, rotation, quantisation.
+    /// PCA, K-means, rotation, quantisation. The skeleton is fitted to each block, or shared.
     Kakeya,
-    /// A shared skeleton of full rank, bits where the variance is.
+    /// A shared skeleton of full rank, and more bits for components with more variance.
     Rdo,
 }
 
 impl Preset {
-    /// The number of the C API and of the block header.
+    /// The code of the C API and of the block header: never renumbered.
     pub fn code(self) -> u8 {
         match self {
             Self::Turbo => 0,
@@ -31,6 +34,9 @@ impl Preset {
     }
 
     /// The preset of a code.
+    ///
+    /// # Errors
+    /// [`Error::BadParam`] for a code that no preset has.
     pub fn from_code(code: u32) -> Result<Self> {
         match code {
             0 => Ok(Self::Turbo),
@@ -52,12 +58,12 @@ pub enum RateControl {
     Bits,
     /// [`Settings::step`]: the error is fixed, the size follows the data. For [`Preset::Rdo`].
     Step,
-    /// [`Settings::max_bytes`]: the finest step whose block fits. For [`Preset::Rdo`].
+    /// [`Settings::max_bytes`]: the finest step whose block fits, found by search. For [`Preset::Rdo`].
     MaxBytes,
 }
 
 impl RateControl {
-    /// The number of the C API.
+    /// The code of the C API and of saved profiles: never renumbered.
     pub fn code(self) -> u8 {
         match self {
             Self::Bits => 0,
@@ -67,6 +73,9 @@ impl RateControl {
     }
 
     /// The rate control of a code.
+    ///
+    /// # Errors
+    /// [`Error::BadParam`] for a code that no rate control has.
     pub fn from_code(code: u32) -> Result<Self> {
         match code {
             0 => Ok(Self::Bits),
@@ -90,6 +99,32 @@ pub enum NanPolicy {
     Raw,
 }
 
+impl NanPolicy {
+    /// The code of the C API and of saved profiles: never renumbered.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Reject => 0,
+            Self::Raw => 1,
+        }
+    }
+
+    /// The policy of a code.
+    ///
+    /// # Errors
+    /// [`Error::BadParam`] for a code that no policy has.
+    pub fn from_code(code: u32) -> Result<Self> {
+        match code {
+            0 => Ok(Self::Reject),
+            1 => Ok(Self::Raw),
+            got => Err(Error::BadParam {
+                what: "nan_policy",
+                got: f64::from(got),
+                expected: "0 (reject) or 1 (raw)",
+            }),
+        }
+    }
+}
+
 /// The fields of [`Params`], to fill in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -97,7 +132,8 @@ pub struct Settings {
     pub preset: Preset,
     /// What fixes the rate.
     pub rate_control: RateControl,
-    /// Bits per coded component: an integer from 1 to 8; for [`Preset::Rdo`] their average, any number in (0, 8].
+    /// Bits per coded component: an integer from 1 to 8; for [`Preset::Rdo`] their average, a number above 0
+    /// and up to 8.
     pub bits: f32,
     /// Step of the uniform quantiser, in units of the rows: positive with [`RateControl::Step`]; with
     /// [`RateControl::MaxBytes`] the finest one to try, 0 = as fine as fits; 0 otherwise.
@@ -106,9 +142,10 @@ pub struct Settings {
     pub max_bytes: usize,
     /// How hard the encoder works at a step: 0 = a plain uniform quantiser, 1 = a trellis.
     pub effort: u32,
-    /// Rows that are entropy-coded together, 1 to 65,535: the unit of random access.
+    /// Rows that are entropy-coded together, 1 to 65,535. To decode one row its whole run has to be decoded;
+    /// short runs cost bytes, since each has a head of its own.
     pub rows_per_run: u32,
-    /// Largest allowed absolute error with `LInf`; 0 = none asked.
+    /// Largest allowed absolute error with `LInf`; 0 = no limit.
     pub max_abs_error: f32,
     /// Share of the variance that a fitted basis must capture, in (0, 1].
     pub variance_ratio: f32,
@@ -118,7 +155,8 @@ pub struct Settings {
     pub kmeans_k: u32,
     /// Rounds of K-means, 1 to 100.
     pub kmeans_iters: u32,
-    /// Rows of a block that may be stored raw.
+    /// Rows of a block that may be stored raw. Space for them is reserved, so that a block's largest size is
+    /// known.
     pub max_protected: usize,
     /// Selects the signs of the rotation and the choices of K-means.
     pub seed: u64,
@@ -151,15 +189,39 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// Hands every number to `sink`, little-endian and in the order in which fingerprints and saved profiles
+    /// have them. The codes of preset, rate control and policies stand before or behind these, not among
+    /// them. Another order would give every codec another fingerprint, and refuse all its blocks.
+    pub(crate) fn write_numbers(&self, mut sink: impl FnMut(&[u8])) {
+        for value in [self.bits, self.step, self.max_abs_error, self.variance_ratio] {
+            sink(&value.to_le_bytes());
+        }
+        for value in [self.rows_per_run, self.max_rank, self.kmeans_k, self.kmeans_iters, self.effort] {
+            sink(&value.to_le_bytes());
+        }
+        // As 64 bits, so that machines with a shorter `usize` write the same bytes.
+        for value in [self.max_bytes as u64, self.max_protected as u64, self.seed] {
+            sink(&value.to_le_bytes());
+        }
+    }
+}
+
 /// Settings that have been checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Params {
     settings: Settings,
+    /// `settings.bits` as an integer, or 0 for rdo.
     bits: u8,
 }
 
 impl Params {
-    /// Checks every field against its range.
+    /// Checks every field against its range. Fields that the preset or the rate control does not use are
+    /// checked too: a step beside fixed bits is a mistake of the caller, and ignoring it would hide that.
+    ///
+    /// # Errors
+    /// [`Error::BadParam`] or [`Error::BadShape`] for the first field out of range, [`Error::Unsupported`]
+    /// for a rate control that the preset does not have.
     pub fn new(settings: Settings) -> Result<Self> {
         let rdo = settings.preset == Preset::Rdo;
         let control = settings.rate_control;
@@ -172,7 +234,10 @@ impl Params {
             check("bits", legal, bits, "an integer from 1 to 8")?;
         }
         if control != RateControl::Bits && !rdo {
-            return Err(Error::Unsupported { what: "this rate control", why: "turbo and kakeya take bits" });
+            return Err(Error::Unsupported {
+                what: "this rate control",
+                why: "turbo and kakeya only take bits",
+            });
         }
         let step = settings.step;
         match control {
@@ -193,7 +258,7 @@ impl Params {
         )?;
         let effort = settings.effort;
         let highest = if control == RateControl::Bits { 0 } else { MAX_EFFORT };
-        check("effort", effort <= highest, effort as f32, "0, or 1 where there is a step")?;
+        check("effort", effort <= highest, effort as f32, "0, or 1 with rate control step or max_bytes")?;
         let runs = settings.rows_per_run;
         check("rows_per_run", (1..=65_535).contains(&runs), runs as f32, "an integer from 1 to 65535")?;
         let bound = settings.max_abs_error;
@@ -212,7 +277,7 @@ impl Params {
                 expected: Count::AtMost(limit),
             });
         }
-        // Of rdo the width differs by component.
+        // With rdo the width differs by component.
         let bits = if rdo { 0 } else { bits as u8 };
         Ok(Self { bits, settings })
     }
@@ -222,7 +287,7 @@ impl Params {
         &self.settings
     }
 
-    /// Bits per coded component; 0 where they differ.
+    /// Bits per coded component; 0 if they differ by component.
     pub fn bits(&self) -> u8 {
         self.bits
     }
@@ -234,6 +299,10 @@ impl Default for Params {
     }
 }
 
+/// Refuses the field `what` if it is not `ok`. NaN makes every comparison false, and so is refused too.
+///
+/// # Errors
+/// [`Error::BadParam`]
 fn check(what: &'static str, ok: bool, got: f32, expected: &'static str) -> Result<()> {
     if ok { Ok(()) } else { Err(Error::BadParam { what, got: f64::from(got), expected }) }
 }

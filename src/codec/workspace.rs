@@ -1,136 +1,128 @@
 //! All memory that encoding and decoding use, reserved once.
+//!
+//! Calls that encode or decode a block run in the path of a token, where an allocation may block for long or
+//! fail. A workspace moves both to the time when it is made.
 
 use super::Codec;
-use super::angles::Turn;
-use super::group::Group;
-use super::row::Scratch;
-use super::transform::{Panel, Transform};
+use super::coder::Coder;
+use super::own_skeleton::OwnSkeleton;
 use crate::error::{Count, Error, Result, try_vec};
-use crate::rotation::Rotation;
-use crate::skeleton::Skeleton;
-use crate::stepped::{RowStep, Stepper};
-use crate::trellis::Stage;
+use crate::fixed::group::RowGroup;
+use crate::fixed::kernel::RowScratch;
+use crate::stepped::scratch::RunScratch;
+use crate::tensor::angles::PairAngles;
 
-/// Scratch of one thread for blocks of at most `max_rows` rows: of the codec it was made for, and of any other
-/// one that needs no more.
+/// Scratch of one thread for blocks of at most `max_rows` rows. It serves the codec that it was made for, and
+/// any other codec that needs no more memory. Its contents between calls do not matter.
 #[derive(Debug)]
 pub struct Workspace {
-    pub(super) max_rows: usize,
+    max_rows: usize,
     /// The row as it was read, `[dim]`.
     pub(super) row: Vec<f32>,
-    pub(super) scratch: Scratch,
-    /// Where its rotary embeddings stand.
-    pub(super) turn: Turn,
+    pub(super) scratch: RowScratch,
+    /// The angles of the row's rotary embeddings.
+    pub(super) turn: PairAngles,
     /// Bytes of a packed or raw row.
     pub(super) bytes: Vec<u8>,
     /// Rows that are encoded together.
-    pub(super) group: Group,
-    /// For codecs whose blocks bring their own skeleton.
-    pub(super) own: Option<Own>,
-    /// For codecs at a fixed step.
-    pub(super) runs: Option<RunRoom>,
+    pub(super) group: RowGroup,
+    pub(super) room: CoderRoom,
 }
 
-/// Room for the runs of a block.
+/// Scratch that only one of the coders needs.
 #[derive(Debug)]
-pub(super) struct RunRoom {
-    /// Values of a run, `[rows, rank]`.
-    pub values: Vec<i32>,
-    /// Gain and step of the rows of a run.
-    pub steps: Vec<RowStep>,
-    /// A run as the range coder writes it.
-    pub coded: Vec<u8>,
-    /// Which rows of the block are stored raw, `[max_rows]`.
-    pub raw: Vec<bool>,
-    /// What the gain of a row is measured with at the block's step, `[rank]`.
-    pub whiten: Vec<f32>,
-    /// What the search through a trellis keeps of a row, and the quantisers of its values, `[rank]`; empty
-    /// without one.
-    pub stages: Vec<Stage>,
-    pub sets: Vec<u8>,
-    /// Rows on their way through the transform.
-    pub panel: Panel,
+pub(super) enum CoderRoom {
+    /// A fixed rate, with a skeleton that blocks share or without one.
+    Shared,
+    /// A fixed rate, and a skeleton in every block.
+    Own(OwnSkeleton),
+    /// Runs of entropy-coded rows.
+    Runs(RunScratch),
 }
 
-/// Room for the skeleton of a block, and for the rows it is fitted to.
-#[derive(Debug)]
-pub(super) struct Own {
-    pub skeleton: Skeleton,
-    pub rotation: Rotation,
-    /// `[max_rows, dim]`
-    pub rows: Vec<f32>,
-    /// `[max_rows]`
-    pub weights: Vec<f32>,
+impl CoderRoom {
+    /// The room for the skeleton of a block.
+    ///
+    /// # Errors
+    /// [`Error::OtherWorkspace`] if it was made for a codec whose blocks have none.
+    pub fn own_skeleton(&mut self) -> Result<&mut OwnSkeleton> {
+        let Self::Own(own) = self else { return Err(NO_SKELETONS) };
+        Ok(own)
+    }
+
+    /// The room for runs.
+    ///
+    /// # Errors
+    /// [`Error::OtherWorkspace`] if it was made for a codec at a fixed rate.
+    pub fn runs(&mut self) -> Result<&mut RunScratch> {
+        let Self::Runs(runs) = self else { return Err(NO_RUNS) };
+        Ok(runs)
+    }
 }
+
+const NO_SKELETONS: Error = Error::OtherWorkspace { what: "skeletons of its blocks" };
+const NO_RUNS: Error = Error::OtherWorkspace { what: "runs of this size" };
 
 impl Workspace {
     /// Reserves what blocks of at most `max_rows` rows need.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`]; [`Error::OutOfRange`] if the size overflows.
     pub fn new(codec: &Codec, max_rows: usize) -> Result<Self> {
         const WHAT: &str = "the workspace";
-        let bytes = Self::size(codec, max_rows)?;
-        drop(try_vec(bytes, 0_u8, WHAT)?);
+        // A trial reservation of the whole: a size that memory does not have fails here, not half-way.
+        drop(try_vec(Self::size(codec, max_rows)?, 0_u8, WHAT)?);
         let dim = codec.layout.dim();
-        let own = match codec.skeleton {
-            Some(_) => None,
-            None => {
-                let (rank, centres) = codec.largest_skeleton(max_rows);
-                Some(Own {
-                    skeleton: Skeleton::with_room(dim, rank, centres)?,
-                    rotation: Rotation::with_room(rank)?,
-                    rows: try_vec(max_rows * dim, 0.0, WHAT)?,
-                    weights: try_vec(max_rows, 0.0, WHAT)?,
-                })
+        let room = match &codec.coder {
+            Coder::Fixed(_, Some(_)) => CoderRoom::Shared,
+            Coder::Fixed(_, None) => {
+                CoderRoom::Own(OwnSkeleton::with_room(dim, codec.spec.largest_shape(max_rows), max_rows)?)
             }
-        };
-        let runs = match &codec.stepped {
-            Some((stepper, transform)) => {
-                Some(RunRoom::new(transform, dim, codec.rows_per_run(), max_rows, stepper.has_trellis())?)
+            Coder::Stepped(stepped, _) => {
+                CoderRoom::Runs(RunScratch::new(stepped, dim, codec.rows_per_run(), max_rows)?)
             }
-            None => None,
         };
         Ok(Self {
-            runs,
+            room,
             max_rows,
             row: try_vec(dim, 0.0, WHAT)?,
-            scratch: Scratch::new(dim)?,
-            turn: Turn::new(codec.angles.pairs())?,
-            group: Group::new(dim)?,
+            scratch: RowScratch::new(dim)?,
+            turn: PairAngles::new(codec.angles.pairs())?,
+            group: RowGroup::new(dim)?,
             bytes: try_vec(row_bytes(codec), 0, WHAT)?,
-            own,
         })
     }
 
-    /// Bytes that [`Workspace::new`] reserves, without its fixed part.
+    /// Bytes that [`Workspace::new`] reserves, besides the struct itself.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] if the size overflows.
     pub fn size(codec: &Codec, max_rows: usize) -> Result<usize> {
-        let overflow = Error::OutOfRange { what: "the workspace" };
         let dim = codec.layout.dim();
-        let fixed = 4 * dim
-            + Scratch::bytes(dim)
-            + Turn::bytes(codec.angles.pairs())
-            + Group::bytes(dim)
+        let common = 4 * dim
+            + RowScratch::bytes(dim)
+            + PairAngles::bytes(codec.angles.pairs())
+            + RowGroup::bytes(dim)
             + row_bytes(codec);
-        if let Some((stepper, transform)) = &codec.stepped {
-            let runs = RunRoom::bytes(transform, dim, codec.rows_per_run(), max_rows, stepper.has_trellis());
-            return runs.and_then(|runs| runs.checked_add(fixed)).ok_or(overflow);
-        }
-        if codec.skeleton.is_some() {
-            return Ok(fixed);
-        }
-        let (rank, centres) = codec.largest_skeleton(max_rows);
-        let skeleton = 4 * (dim + rank + rank * dim + centres * rank + 2 * rank);
-        let rows = max_rows.checked_mul(4 * (dim + 1));
-        rows.and_then(|rows| rows.checked_add(fixed + skeleton)).ok_or(overflow)
+        let room = match &codec.coder {
+            Coder::Fixed(_, Some(_)) => Some(0),
+            Coder::Fixed(_, None) => OwnSkeleton::bytes(dim, codec.spec.largest_shape(max_rows), max_rows),
+            Coder::Stepped(stepped, _) => RunScratch::bytes(stepped, dim, codec.rows_per_run(), max_rows),
+        };
+        let size = room.and_then(|room| room.checked_add(common));
+        size.ok_or(Error::OutOfRange { what: "the workspace" })
     }
-}
 
-impl Workspace {
-    /// Refuses to serve `n` rows of a codec that needs more than was reserved, with a skeleton of at most the
-    /// given rank and number of centres in the block.
-    pub(super) fn check(&self, codec: &Codec, n: usize, (rank, centres): (usize, usize)) -> Result<()> {
+    /// Refuses to serve `n` rows of a codec that needs more than was reserved. `shape` is the rank and number
+    /// of centres of the block's own skeleton, if it has one.
+    ///
+    /// # Errors
+    /// [`Error::BadShape`] for too many rows, [`Error::OtherWorkspace`]
+    pub(super) fn check(&self, codec: &Codec, n: usize, shape: (usize, usize)) -> Result<()> {
         let dim = codec.layout.dim();
         if n > self.max_rows {
             return Err(Error::BadShape {
-                what: "rows at a time",
+                what: "rows per call of the workspace",
                 got: n,
                 expected: Count::AtMost(self.max_rows),
             });
@@ -141,29 +133,22 @@ impl Workspace {
         {
             return Err(Error::OtherWorkspace { what: "rows of this dimension" });
         }
-        let roomy = |own: &Own| own.skeleton.has_room(dim, rank, centres) && own.rotation.has_room(rank);
-        if codec.skeleton.is_none() && !self.own.as_ref().is_some_and(roomy) {
-            return Err(Error::OtherWorkspace { what: "skeletons of its blocks" });
+        match (&codec.coder, &self.room) {
+            (Coder::Fixed(_, Some(_)), _) => Ok(()),
+            (Coder::Fixed(_, None), CoderRoom::Own(own)) if own.has_room(dim, shape) => Ok(()),
+            (Coder::Fixed(_, None), _) => Err(NO_SKELETONS),
+            (Coder::Stepped(stepped, _), CoderRoom::Runs(runs))
+                if runs.has_room(stepped, dim, codec.rows_per_run(), n) =>
+            {
+                Ok(())
+            }
+            (Coder::Stepped(..), _) => Err(NO_RUNS),
         }
-        let (values, rows) = (codec.rows_per_run().min(n) * dim, n);
-        let roomy = |(stepper, transform): &(Stepper, Transform)| {
-            let stages = if stepper.has_trellis() { dim } else { 0 };
-            self.runs.as_ref().is_some_and(|runs| {
-                runs.values.len() >= values
-                    && runs.raw.len() >= rows
-                    && runs.whiten.len() >= dim
-                    && runs.stages.len() >= stages
-                    && runs.panel.has_room(transform, n)
-            })
-        };
-        if !codec.stepped.as_ref().is_none_or(roomy) {
-            return Err(Error::OtherWorkspace { what: "runs of this size" });
-        }
-        Ok(())
     }
 }
 
-/// Bytes of the largest row, packed or raw.
+/// Bytes of the largest row, packed or raw. A packed symbol has at most 8 bits; the 8 bytes more are
+/// for the bits that the packer has left over from the row before.
 fn row_bytes(codec: &Codec) -> usize {
     (codec.layout.dim() + 8).max(codec.layout.raw_row_bytes())
 }

@@ -1,27 +1,116 @@
 //! Many blocks at once, on the caller's threads.
 
-use super::block::{decode, encode};
-use super::boundary::guard;
+use super::block::{decode_block, encode_block};
 use super::codec::kakeya_codec;
-use super::sized::{read_element, write_out};
+use super::codes::{KAKEYA_OK, kakeya_status};
+use super::rows::{kakeya_rows, kakeya_rows_mut};
+use super::sized::{SizedStruct, init, read_element, sized, write_out};
 use super::slice;
-use super::status::{MESSAGE_BYTES, record, with_last};
-use super::types::*;
+use super::status::{MESSAGE_BYTES, guard, record, with_last};
 use super::workspace::kakeya_workspace;
 use crate::error::{Count, Error, Result};
 use libc::{c_char, c_void, size_t};
+use std::ptr;
 
-/// Encodes `n` blocks with one codec.
+/// One block to encode. Start from `KAKEYA_ENCODE_ITEM_INIT` and set all fields.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct kakeya_encode_item {
+    /// `sizeof(kakeya_encode_item)`.
+    pub struct_size: size_t,
+    /// The rows.
+    pub rows: *const kakeya_rows,
+    /// Where the block goes.
+    pub dst: *mut c_void,
+    /// Bytes at `dst`.
+    pub dst_cap: size_t,
+}
+
+/// One block to decode. Start from `KAKEYA_DECODE_ITEM_INIT` and set all fields.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct kakeya_decode_item {
+    /// `sizeof(kakeya_decode_item)`.
+    pub struct_size: size_t,
+    /// The block.
+    pub src: *const c_void,
+    /// Bytes at `src`.
+    pub src_len: size_t,
+    /// Where the rows go.
+    pub rows: *const kakeya_rows_mut,
+}
+
+/// The result of one item.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct kakeya_batch_result {
+    /// Status of this item.
+    pub status: kakeya_status,
+    /// Always 0.
+    pub reserved: u32,
+    /// Bytes written by the encoder, or read by the decoder.
+    pub bytes: u64,
+    /// Message of the failure, NUL-terminated; empty on success.
+    pub message: [c_char; 240],
+}
+
+/// One piece of a batch: runs item `index` with workspace `worker`. `state` is what the runner was given.
+pub type kakeya_task = Option<unsafe extern "C" fn(state: *mut c_void, index: size_t, worker: size_t)>;
+
+/// Calls `task(state, index, worker)` once for every `index` below `n_tasks`, on any threads, and returns
+/// when all are done. No two tasks may run at the same time with the same `worker`, which is below
+/// `n_workers`. `opaque` is the pointer that was given to the batch call. Must not throw.
+pub type kakeya_runner = Option<
+    unsafe extern "C" fn(
+        opaque: *mut c_void,
+        task: kakeya_task,
+        state: *mut c_void,
+        n_tasks: size_t,
+        n_workers: size_t,
+    ),
+>;
+
+sized!(kakeya_encode_item { rows: ptr::null(), dst: ptr::null_mut(), dst_cap: 0 });
+sized!(kakeya_decode_item { src: ptr::null(), src_len: 0, rows: ptr::null() });
+
+/// Fills `item` with the defaults, as `KAKEYA_ENCODE_ITEM_INIT` does.
 ///
-/// `runner` spreads the items over threads of the caller's; NULL runs them one after the other with
-/// `workspaces[0]`. There is one workspace per worker. `results[i]`, of `result_size` bytes each, gets status,
-/// size and message of item `i`; items that the runner leaves out are `NOT_RUN`. Returns `KAKEYA_OK` if every
-/// item succeeded, else the status of the first one that did not.
+/// # Safety
+/// `item` has `struct_size` writable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kakeya_encode_item_init(
+    item: *mut kakeya_encode_item,
+    struct_size: size_t,
+) -> kakeya_status {
+    // SAFETY: the caller vouches for the memory.
+    unsafe { init(item, struct_size) }
+}
+
+/// Fills `item` with the defaults, as `KAKEYA_DECODE_ITEM_INIT` does.
+///
+/// # Safety
+/// `item` has `struct_size` writable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kakeya_decode_item_init(
+    item: *mut kakeya_decode_item,
+    struct_size: size_t,
+) -> kakeya_status {
+    // SAFETY: the caller vouches for the memory.
+    unsafe { init(item, struct_size) }
+}
+
+/// Encodes `n` blocks with one codec. `runner` spreads the items over the caller's threads; with NULL they
+/// run one after the other, with `workspaces[0]`. `results[i]`, of `result_size` bytes each, receives status,
+/// size and message of item `i`; an item that the runner leaves out is NOT_RUN. Returns `KAKEYA_OK` if every
+/// item succeeded, otherwise the status of the first one that did not.
+///
+/// Pointers: `workspaces` has one workspace per worker, all different. The destinations of items must not
+/// overlap.
 ///
 /// # Safety
 /// `codec` is live; `workspaces` has `n_workspaces` live workspaces, all different; `items` has `n` items as
-/// for `kakeya_encode`, whose destinations are apart; `results` has `n * result_size` writable bytes; `runner`
-/// keeps its contract.
+/// for `kakeya_encode`, whose destinations are apart; `results` has `n * result_size` writable bytes;
+/// `runner` keeps its contract.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kakeya_encode_batch(
     codec: *const kakeya_codec,
@@ -38,7 +127,7 @@ pub unsafe extern "C" fn kakeya_encode_batch(
         // SAFETY: the caller vouches for the items.
         unsafe {
             let item = read_element(items, index)?;
-            encode(codec, workspace, item.rows, item.dst, item.dst_cap)
+            encode_block(codec, workspace, item.rows, item.dst, item.dst_cap)
         }
     };
     // SAFETY: the caller vouches for the pointers.
@@ -47,7 +136,7 @@ pub unsafe extern "C" fn kakeya_encode_batch(
     }
 }
 
-/// Decodes `n` blocks with one codec; in all else as `kakeya_encode_batch`.
+/// Decodes `n` blocks with one codec; otherwise like `kakeya_encode_batch`.
 ///
 /// # Safety
 /// As `kakeya_encode_batch`, with items as for `kakeya_decode`.
@@ -67,7 +156,7 @@ pub unsafe extern "C" fn kakeya_decode_batch(
         // SAFETY: the caller vouches for the items.
         unsafe {
             let item = read_element(items, index)?;
-            decode(codec, workspace, item.src, item.src_len, None, item.rows)
+            decode_block(codec, workspace, item.src, item.src_len, None, item.rows)
         }
     };
     // SAFETY: the caller vouches for the pointers.
@@ -126,7 +215,7 @@ impl<F: Fn(usize, *const kakeya_workspace) -> Result<usize>> Batch<F> {
             if status == KAKEYA_OK {
                 continue;
             }
-            // The messages went to the threads that ran the items; results too short for one have none.
+            // The message was recorded on the thread that ran the item; a result may be too short to hold it.
             let offset = std::mem::offset_of!(kakeya_batch_result, message);
             let len = self.result_size.saturating_sub(offset).min(MESSAGE_BYTES);
             // SAFETY: `report` wrote the result, of which this is the part from `message` on.
@@ -154,7 +243,7 @@ unsafe extern "C" fn task<F: Fn(usize, *const kakeya_workspace) -> Result<usize>
 
 /// # Safety
 /// As `kakeya_encode_batch`.
-#[allow(clippy::too_many_arguments)] // as many as the functions of the C API have
+#[allow(clippy::too_many_arguments)] // the functions of the C API have as many
 unsafe fn batch<F: Fn(usize, *const kakeya_workspace) -> Result<usize>>(
     run: F,
     workspaces: *const *mut kakeya_workspace,
@@ -190,7 +279,7 @@ unsafe fn batch<F: Fn(usize, *const kakeya_workspace) -> Result<usize>>(
             Some(runner) => {
                 let status = record(&Error::NotRun);
                 (0..n).for_each(|index| batch.report(index, status, 0));
-                let state = std::ptr::from_mut(&mut batch).cast();
+                let state = ptr::from_mut(&mut batch).cast();
                 // SAFETY: the runner keeps its contract, and `batch` outlives it.
                 unsafe { runner(opaque, Some(task::<F>), state, n, n_workspaces) };
             }

@@ -1,26 +1,67 @@
-//! Handles: who owns what, and who may use it now.
+//! Handles: the objects that C owns, and which call may use one now.
 
+use super::codes::kakeya_status;
+use super::slice;
+use super::status::guard;
 use crate::error::{Error, Result, try_reserve};
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// Moves a value to the heap and gives its ownership to C.
-pub(super) fn give<T>(value: T) -> Result<*mut T> {
-    // A `Box` of its own would abort where memory is short.
+/// Moves a value to the heap and hands its ownership to C.
+pub(super) fn into_c<T>(value: T) -> Result<*mut T> {
+    // `Box::new` would abort when memory is short.
     let mut one = try_reserve(1, "a handle")?;
     one.push(value);
     Ok(Box::into_raw(one.into_boxed_slice()).cast())
 }
 
-/// Takes a value back from C and drops it; NULL is nothing.
+/// The body of a function that creates an object: stores its handle in `out`.
 ///
 /// # Safety
-/// `pointer` is NULL or came from [`give`] and was not taken back yet.
-pub(super) unsafe fn take_back<T>(pointer: *mut T) {
-    if !pointer.is_null() {
-        // SAFETY: as above; a slice of one element has the layout of the element.
-        drop(unsafe { Box::from_raw(pointer) });
-    }
+/// `out` is NULL or writable.
+pub(super) unsafe fn create<T>(out: *mut *mut T, make: impl FnOnce() -> Result<T>) -> kakeya_status {
+    guard(|| {
+        let out = slice::out(out, "out")?;
+        let handle = into_c(make()?)?;
+        // SAFETY: not NULL, and the caller vouches for it.
+        unsafe { out.write(handle) };
+        Ok(())
+    })
+}
+
+/// The body of a function that frees an object; NULL is a no-op.
+///
+/// # Safety
+/// `pointer` is NULL or came from [`into_c`] and was not freed yet.
+pub(super) unsafe fn free<T>(pointer: *mut T) {
+    guard(|| {
+        if !pointer.is_null() {
+            // SAFETY: as above; a slice of one element has the layout of the element.
+            drop(unsafe { Box::from_raw(pointer) });
+        }
+        Ok(())
+    });
+}
+
+/// The body of a getter: looks at an object and stores the result in `out`. Both names are for messages.
+///
+/// # Safety
+/// `object` is NULL or live; `out` is NULL or writable.
+pub(super) unsafe fn read_into<H, T>(
+    object: *const H,
+    object_name: &'static str,
+    out: *mut T,
+    out_name: &'static str,
+    look: impl FnOnce(&H) -> Result<T>,
+) -> kakeya_status {
+    guard(|| {
+        // SAFETY: as above.
+        let (object, out) = (unsafe { slice::object(object, object_name) }?, slice::out(out, out_name)?);
+        let value = look(object)?;
+        // SAFETY: not NULL, and the caller vouches for it.
+        unsafe { out.write(value) };
+        Ok(())
+    })
 }
 
 const FREE: u8 = 0;
@@ -42,7 +83,7 @@ impl<T> Exclusive<T> {
         Self { state: AtomicU8::new(FREE), value: UnsafeCell::new(value), what }
     }
 
-    /// Runs `body` with the value, unless another call does or a panic interrupted one.
+    /// Runs `body` with the value, unless another call is using it or a panic has interrupted one.
     pub fn with<U>(&self, body: impl FnOnce(&mut T) -> Result<U>) -> Result<U> {
         match self.state.compare_exchange(FREE, BUSY, Ordering::Acquire, Ordering::Relaxed) {
             Ok(_) => {}
@@ -57,7 +98,7 @@ impl<T> Exclusive<T> {
     }
 }
 
-/// Gives the value free when a call ends, or poisons it when a panic ends it.
+/// Releases the value when a call ends, or poisons it when a panic ends the call.
 struct Release<'a>(&'a AtomicU8);
 
 impl Drop for Release<'_> {

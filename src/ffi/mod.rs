@@ -1,41 +1,44 @@
-//! The C API: the only unsafe code of the crate. Pointers in, slices out, errors to codes.
+//! The C API: pointers in, slices inside, errors out as codes.
 //!
-//! Every exported function runs its body inside `boundary::guard`, so that no panic crosses into C. Pointers
-//! become slices in `slice`, structs are read in `sized`, handles live in `handle`. The conventions that
-//! all functions keep are in `docs/C_API.md`; the documentation of each function states what differs.
+//! Unsafe code is here and in `shared`, nowhere else. Every exported function runs its body inside
+//! `status::guard`, so that no panic crosses into C. Pointers become slices in `slice`, structs are read in
+//! `sized`, handles live in `handle`. `docs/C_API.md` states the conventions of all functions; the
+//! documentation of each function states only what is special about it.
+//!
+//! Each file is one part of the C header: `cargo xtask header` writes the parts in reading order.
 #![allow(non_camel_case_types)]
 
 mod batch;
 mod block;
-mod boundary;
+mod block_info;
 mod codec;
+mod codes;
+mod fitter;
 mod handle;
-mod hash;
-mod init;
+mod layout;
+mod params;
 mod profile;
-mod profile_builder;
-mod profile_types;
 mod rows;
-pub(crate) mod shared;
 mod sized;
 mod skeleton;
 mod slice;
 mod status;
-mod types;
 mod version;
+mod views;
 mod workspace;
 
 pub use batch::*;
 pub use block::*;
+pub use block_info::*;
 pub use codec::*;
-pub use hash::*;
-pub use init::*;
+pub use codes::*;
+pub use fitter::*;
+pub use layout::*;
+pub use params::*;
 pub use profile::*;
-pub use profile_builder::*;
-pub use profile_types::*;
+pub use rows::*;
 pub use skeleton::*;
 pub use status::*;
-pub use types::*;
 pub use version::*;
 pub use workspace::*;
 

@@ -1,183 +1,131 @@
-//! Rows from C: their views are read and checked once a call, into room that was reserved before.
+//! Where rows lie in the tensors of an engine.
 
-use super::sized::{SizedStruct, read, read_element};
-use super::slice::{self, Strided};
-use super::types::*;
-use crate::codec::{Rows, RowsMut};
-use crate::dtype::Dtype;
-use crate::error::{Count, Error, Result, try_reserve};
-use crate::layout::{Layout, View};
-use libc::c_void;
-use std::ops::Range;
+use super::codes::kakeya_status;
+use super::layout::KAKEYA_DTYPE_F32;
+use super::sized::{SizedStruct, init, sized};
+use libc::{c_void, size_t};
+use std::ptr;
 
-/// The fields that both kinds of view have.
-struct ViewFields {
-    data: *const c_void,
-    dtype: u32,
-    strides: (isize, isize),
+/// Where the rows of one segment are read. Element `c` of row `r` is `data[r * row_stride + c * col_stride]`;
+/// strides are in elements and may be negative or zero. Start from `KAKEYA_VIEW_INIT`, then set `data` and
+/// `row_stride`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct kakeya_view {
+    /// `sizeof(kakeya_view)`.
+    pub struct_size: size_t,
+    /// First element of the first row, aligned to the element size.
+    pub data: *const c_void,
+    /// `KAKEYA_DTYPE_*`. Default: `KAKEYA_DTYPE_F32`.
+    pub dtype: u32,
+    /// Elements from one row to the next.
+    pub row_stride: isize,
+    /// Elements from one coordinate to the next. Default: `1`.
+    pub col_stride: isize,
 }
 
-/// A view struct of either kind.
-trait ViewStruct: SizedStruct {
-    /// Its fields.
-    fn fields(&self) -> ViewFields;
+/// Where the rows of one segment are written; like `kakeya_view`. Start from `KAKEYA_VIEW_MUT_INIT`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct kakeya_view_mut {
+    /// `sizeof(kakeya_view_mut)`.
+    pub struct_size: size_t,
+    /// First element of the first row, aligned to the element size. NULL = this segment is not wanted.
+    pub data: *mut c_void,
+    /// `KAKEYA_DTYPE_*`. Larger values become its largest finite value. Default: `KAKEYA_DTYPE_F32`.
+    pub dtype: u32,
+    /// Elements from one row to the next.
+    pub row_stride: isize,
+    /// Elements from one coordinate to the next. Default: `1`.
+    pub col_stride: isize,
 }
 
-impl ViewStruct for kakeya_view {
-    fn fields(&self) -> ViewFields {
-        ViewFields { data: self.data, dtype: self.dtype, strides: (self.row_stride, self.col_stride) }
-    }
+/// The rows to encode. Start from `KAKEYA_ROWS_INIT`, then set `n_rows` and `views`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct kakeya_rows {
+    /// `sizeof(kakeya_rows)`.
+    pub struct_size: size_t,
+    /// Number of rows, at least 1.
+    pub n_rows: size_t,
+    /// One view per segment of the layout; the `struct_size` of the first is their distance in bytes.
+    pub views: *const kakeya_view,
+    /// `n_rows` positions; may be NULL if no segment has RoPE.
+    pub positions: *const i32,
+    /// `n_rows` weights, finite and not negative; NULL = all 1.
+    pub weights: *const f32,
+    /// `n_rows` flags, nonzero = store this row raw; NULL = none.
+    pub protect: *const u8,
 }
 
-impl ViewStruct for kakeya_view_mut {
-    fn fields(&self) -> ViewFields {
-        ViewFields { data: self.data, dtype: self.dtype, strides: (self.row_stride, self.col_stride) }
-    }
+/// Where decoded rows go. Start from `KAKEYA_ROWS_MUT_INIT`, then set `n_rows` and `views`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct kakeya_rows_mut {
+    /// `sizeof(kakeya_rows_mut)`.
+    pub struct_size: size_t,
+    /// Number of rows; must equal the number of rows to decode.
+    pub n_rows: size_t,
+    /// One view per segment of the layout; the `struct_size` of the first is their distance in bytes.
+    pub views: *const kakeya_view_mut,
+    /// `n_rows` positions at which RoPE is applied; may be NULL if no segment has RoPE. They may differ from
+    /// those that were encoded (context shift).
+    pub positions: *const i32,
 }
 
-/// Room for the views of a call, one per segment.
-pub(super) struct ViewRoom(Vec<View<'static>>);
+sized!(kakeya_view { data: ptr::null(), dtype: KAKEYA_DTYPE_F32, row_stride: 0, col_stride: 1 });
+sized!(kakeya_view_mut { data: ptr::null_mut(), dtype: KAKEYA_DTYPE_F32, row_stride: 0, col_stride: 1 });
+sized!(kakeya_rows {
+    n_rows: 0,
+    views: ptr::null(),
+    positions: ptr::null(),
+    weights: ptr::null(),
+    protect: ptr::null(),
+});
+sized!(kakeya_rows_mut { n_rows: 0, views: ptr::null(), positions: ptr::null() });
 
-// SAFETY: views are used within the call that made them; what is left of it is forgotten by the next.
-unsafe impl Send for ViewRoom {}
-
-impl ViewRoom {
-    /// Room for rows of as many segments as most layouts have, at least.
-    const USUAL: usize = 8;
-
-    /// Room for rows of `layout`, and of others with as many segments.
-    pub fn new(layout: &Layout) -> Result<Self> {
-        try_reserve(layout.segments().len().max(Self::USUAL), "the views").map(Self)
-    }
-
-    /// Bytes of the room.
-    pub fn bytes(layout: &Layout) -> usize {
-        layout.segments().len().max(Self::USUAL) * size_of::<View>()
-    }
-
-    /// Reads the views of `n` rows; `check` sees the addresses of each.
-    ///
-    /// # Safety
-    /// `views` has one for every segment of `layout`, whose memory is as their type says while those that are returned live.
-    unsafe fn fill<T: ViewStruct>(
-        &mut self,
-        views: *const T,
-        layout: &Layout,
-        n: usize,
-        check: impl Fn(&Range<usize>) -> Result<()>,
-    ) -> Result<&[View<'_>]> {
-        let Self(room) = self;
-        room.clear();
-        if layout.segments().len() > room.capacity() {
-            return Err(Error::OtherWorkspace { what: "segments of its rows" });
-        }
-        for (index, segment) in layout.segments().iter().enumerate() {
-            // SAFETY: the caller vouches for one view per segment.
-            let fields = unsafe { read_element(views, index) }?.fields();
-            // SAFETY: the caller vouches for its memory.
-            room.push(unsafe { fields.view((n, segment.dim), &check) }?);
-        }
-        Ok(room)
-    }
-}
-
-impl ViewFields {
-    /// The view of `shape`, of nowhere where its data is NULL; `check` sees its addresses.
-    ///
-    /// # Safety
-    /// As `Strided::elements`.
-    unsafe fn view(
-        self,
-        shape: (usize, usize),
-        check: impl Fn(&Range<usize>) -> Result<()>,
-    ) -> Result<View<'static>> {
-        let dtype = Dtype::from_code(self.dtype, "dtype of a view")?;
-        if self.data.is_null() {
-            return Ok(View::NOWHERE);
-        }
-        let strided = Strided::new(self.data, dtype, shape, self.strides)?;
-        check(&strided.span())?;
-        // SAFETY: as above.
-        View::new(unsafe { strided.elements() }, strided.base, shape, strided.strides)
-    }
-}
-
-/// Reads a view of queries.
+/// Fills `view` with the defaults, as `KAKEYA_VIEW_INIT` does.
 ///
 /// # Safety
-/// `view` is as `kakeya_view` says, for `shape`, while the one that is returned lives.
-pub(super) unsafe fn single<'a>(view: *const kakeya_view, shape: (usize, usize)) -> Result<View<'a>> {
-    // SAFETY: as above.
-    unsafe { read(view)?.fields().view(shape, |_| Ok(())) }
+/// `view` has `struct_size` writable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kakeya_view_init(view: *mut kakeya_view, struct_size: size_t) -> kakeya_status {
+    // SAFETY: the caller vouches for the memory.
+    unsafe { init(view, struct_size) }
 }
 
-/// Reads rows to encode, and checks that nothing of them overlaps `dst`.
+/// Fills `view` with the defaults, as `KAKEYA_VIEW_MUT_INIT` does.
 ///
 /// # Safety
-/// `rows` and all it points to is as `kakeya_rows` says, for the segments of `layout`, while what is returned lives.
-pub(super) unsafe fn rows_in<'a>(
-    rows: *const kakeya_rows,
-    layout: &Layout,
-    dst: &Range<usize>,
-    room: &'a mut ViewRoom,
-) -> Result<Rows<'a>> {
-    // SAFETY: as above.
-    let rows = unsafe { read(rows) }?;
-    let n = rows.n_rows;
-    check_count(n)?;
-    let apart_from_dst = |span: &Range<usize>| apart(span, dst, "a view and the destination");
-    // SAFETY: as above.
-    let (views, positions, weights, protect) = unsafe {
-        (
-            room.fill(rows.views, layout, n, apart_from_dst)?,
-            slice::optional(rows.positions, n, "positions")?,
-            slice::optional(rows.weights, n, "weights")?,
-            slice::optional(rows.protect, n, "protect")?,
-        )
-    };
-    apart(&span_of(positions), dst, "positions and the destination")?;
-    apart(&span_of(weights), dst, "weights and the destination")?;
-    apart(&span_of(protect), dst, "protect and the destination")?;
-    Ok(Rows { n, views, positions, weights, protect })
+/// `view` has `struct_size` writable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kakeya_view_mut_init(
+    view: *mut kakeya_view_mut,
+    struct_size: size_t,
+) -> kakeya_status {
+    // SAFETY: the caller vouches for the memory.
+    unsafe { init(view, struct_size) }
 }
 
-/// Reads where decoded rows go, and checks that no view overlaps `src` or the positions.
+/// Fills `rows` with the defaults, as `KAKEYA_ROWS_INIT` does.
 ///
 /// # Safety
-/// `rows` and all it points to is as `kakeya_rows_mut` says, for the segments of `layout`, while what is returned lives.
-pub(super) unsafe fn rows_out<'a>(
-    rows: *const kakeya_rows_mut,
-    layout: &Layout,
-    src: &[u8],
-    room: &'a mut ViewRoom,
-) -> Result<RowsMut<'a>> {
-    // SAFETY: as above.
-    let rows = unsafe { read(rows) }?;
-    let n = rows.n_rows;
-    check_count(n)?;
-    // SAFETY: as above.
-    let positions = unsafe { slice::optional(rows.positions, n, "positions") }?;
-    let (block, turned) = (span_of(Some(src)), span_of(positions));
-    let check = |span: &Range<usize>| {
-        apart(span, &block, "a view and the block")?;
-        apart(span, &turned, "a view and the positions")
-    };
-    // SAFETY: as above.
-    let views = unsafe { room.fill(rows.views, layout, n, check) }?;
-    Ok(RowsMut { n, views, positions })
+/// `rows` has `struct_size` writable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kakeya_rows_init(rows: *mut kakeya_rows, struct_size: size_t) -> kakeya_status {
+    // SAFETY: the caller vouches for the memory.
+    unsafe { init(rows, struct_size) }
 }
 
-fn check_count(n: usize) -> Result<()> {
-    if n == 0 { Err(Error::BadShape { what: "n_rows", got: 0, expected: Count::AtLeast(1) }) } else { Ok(()) }
-}
-
-fn span_of<T>(slice: Option<&[T]>) -> Range<usize> {
-    slice.map_or(0..0, |slice| {
-        let range = slice.as_ptr_range();
-        range.start.addr()..range.end.addr()
-    })
-}
-
-fn apart(a: &Range<usize>, b: &Range<usize>, what: &'static str) -> Result<()> {
-    if slice::overlap(a, b) { Err(Error::Overlap { what }) } else { Ok(()) }
+/// Fills `rows` with the defaults, as `KAKEYA_ROWS_MUT_INIT` does.
+///
+/// # Safety
+/// `rows` has `struct_size` writable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kakeya_rows_mut_init(
+    rows: *mut kakeya_rows_mut,
+    struct_size: size_t,
+) -> kakeya_status {
+    // SAFETY: the caller vouches for the memory.
+    unsafe { init(rows, struct_size) }
 }

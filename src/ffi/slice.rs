@@ -1,8 +1,8 @@
 //! Checked pointers: the only place where C memory becomes Rust slices.
 
-use crate::dtype::{Dtype, Elements};
 use crate::error::{Count, Error, Result};
-use crate::layout::extent;
+use crate::tensor::dtype::{Dtype, Elements};
+use crate::tensor::view::extent;
 use libc::{c_char, c_void};
 use std::cell::Cell;
 use std::ops::Range;
@@ -65,7 +65,8 @@ pub(super) unsafe fn optional<'a, T>(
 /// Text of at most `limit` bytes before its zero.
 ///
 /// # Safety
-/// A pointer that is not NULL is readable up to a zero, which is not changed during `'a`, nor what comes before it.
+/// A pointer that is not NULL is readable up to a zero, which is not changed during `'a`, nor what comes
+/// before it.
 pub(super) unsafe fn text<'a>(pointer: *const c_char, limit: usize, what: &'static str) -> Result<&'a str> {
     if pointer.is_null() {
         return Err(Error::NullPointer { what });
@@ -158,8 +159,8 @@ impl Strided {
     /// The elements.
     ///
     /// # Safety
-    /// The addresses are those of live memory, readable, and writable where elements will be written. Elements
-    /// of the view are not used by others during `'a`, those between them may be.
+    /// The addresses are those of live memory, readable, and writable where elements will be written.
+    /// Elements of the view are not used by others during `'a`, those between them may be.
     pub unsafe fn elements<'a>(&self) -> Elements<'a> {
         // SAFETY: alignment and length were checked, the caller vouches for the memory, and `Cell` claims
         // nothing about elements that are not accessed.

@@ -1,13 +1,13 @@
-//! Codes, their texts, and the message of this thread's last failure.
+//! The boundary that every call from C passes: errors become codes and a message, panics do not pass.
 
-use super::boundary::guard;
+use super::codes::*;
 use super::slice;
-use super::types::*;
-use crate::error::{Error, Result};
+use crate::error::{Error, PanicText, Result};
 use libc::{c_char, size_t};
+use std::any::Any;
 use std::cell::RefCell;
-use std::ffi::CStr;
 use std::fmt::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Bytes of a message, with its NUL.
 pub(super) const MESSAGE_BYTES: usize = 240;
@@ -20,17 +20,19 @@ pub(super) struct Message {
 
 impl Write for Message {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        let mut take = text.len().min(MESSAGE_BYTES - 1 - self.len);
-        while !text.is_char_boundary(take) {
-            take -= 1;
+        let mut fits = text.len().min(MESSAGE_BYTES - 1 - self.len);
+        while !text.is_char_boundary(fits) {
+            fits -= 1;
         }
-        self.bytes[self.len..self.len + take].copy_from_slice(&text.as_bytes()[..take]);
-        self.len += take;
+        self.bytes[self.len..self.len + fits].copy_from_slice(&text.as_bytes()[..fits]);
+        self.len += fits;
         Ok(())
     }
 }
 
 impl Message {
+    const EMPTY: Self = Self { bytes: [0; MESSAGE_BYTES], len: 0 };
+
     /// Becomes `text` up to its first NUL.
     pub fn set(&mut self, text: &[u8]) {
         self.len = text.iter().position(|&byte| byte == 0).unwrap_or(text.len()).min(MESSAGE_BYTES - 1);
@@ -43,7 +45,7 @@ impl Message {
 }
 
 thread_local! {
-    static LAST: RefCell<Message> = const { RefCell::new(Message { bytes: [0; MESSAGE_BYTES], len: 0 }) };
+    static LAST: RefCell<Message> = const { RefCell::new(Message::EMPTY) };
 }
 
 /// Makes `error` this thread's last error and returns its code.
@@ -56,113 +58,34 @@ pub(super) fn record(error: &Error) -> kakeya_status {
     code_of(error)
 }
 
-/// Gives access to this thread's message. A thread that is ending has none left.
+/// Gives access to this thread's message. A thread that is ending no longer has one.
 pub(super) fn with_last(look: impl FnOnce(&mut Message)) {
     let _ = LAST.try_with(|last| look(&mut last.borrow_mut()));
 }
 
-fn code_of(error: &Error) -> kakeya_status {
-    match error {
-        Error::NullPointer { .. } => KAKEYA_ERR_NULL_POINTER,
-        Error::BadParam { .. }
-        | Error::BadWeight { .. }
-        | Error::Overlap { .. }
-        | Error::NoRawSlot { .. }
-        | Error::NotInProfile { .. } => KAKEYA_ERR_BAD_PARAM,
-        Error::BadShape { .. } | Error::OutOfRange { .. } | Error::OtherWorkspace { .. } => {
-            KAKEYA_ERR_BAD_SHAPE
+/// Runs the body of an exported function. A failure is recorded as this thread's last error.
+pub(super) fn guard(body: impl FnOnce() -> Result<()>) -> kakeya_status {
+    // Objects that a panic may leave half-changed are poisoned by their own guards.
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(())) => KAKEYA_OK,
+        Ok(Err(error)) => record(&error),
+        Err(payload) => {
+            let error = Error::Panic(PanicText::new(panic_text(&*payload)));
+            // A payload may panic when it is dropped.
+            std::mem::forget(payload);
+            record(&error)
         }
-        Error::BadDtype { .. } | Error::Misaligned { .. } => KAKEYA_ERR_BAD_DTYPE,
-        Error::Unsupported { .. } => KAKEYA_ERR_UNSUPPORTED,
-        Error::NotFinite { .. } => KAKEYA_ERR_NOT_FINITE,
-        Error::Corrupt { .. } => KAKEYA_ERR_CORRUPT,
-        Error::Truncated { .. } => KAKEYA_ERR_TRUNCATED,
-        Error::WrongCodec { .. } => KAKEYA_ERR_WRONG_CODEC,
-        Error::WrongVersion { .. } => KAKEYA_ERR_WRONG_VERSION,
-        Error::BoundNotMet { .. } | Error::RawNotExact { .. } | Error::MaxBytesNotMet { .. } => {
-            KAKEYA_ERR_BOUND_NOT_MET
-        }
-        Error::DstTooSmall { .. } => KAKEYA_ERR_DST_TOO_SMALL,
-        Error::OutOfMemory { .. } => KAKEYA_ERR_OUT_OF_MEMORY,
-        Error::NotConverged { .. } => KAKEYA_ERR_NOT_CONVERGED,
-        Error::Poisoned { .. } => KAKEYA_ERR_POISONED,
-        Error::Busy { .. } => KAKEYA_ERR_BUSY,
-        Error::NotRun => KAKEYA_ERR_NOT_RUN,
-        Error::Panic(_) => KAKEYA_ERR_PANIC,
     }
 }
 
-/// Every code with its name and its text.
-const CODES: [(kakeya_status, &CStr, &CStr); 20] = [
-    (KAKEYA_OK, c"KAKEYA_OK", c"success"),
-    (KAKEYA_ERR_NULL_POINTER, c"KAKEYA_ERR_NULL_POINTER", c"a pointer that must not be NULL is NULL"),
-    (
-        KAKEYA_ERR_BAD_PARAM,
-        c"KAKEYA_ERR_BAD_PARAM",
-        c"a parameter is outside its range or contradicts another one",
-    ),
-    (
-        KAKEYA_ERR_BAD_SHAPE,
-        c"KAKEYA_ERR_BAD_SHAPE",
-        c"a dimension, a row count, a range or a stride does not fit",
-    ),
-    (
-        KAKEYA_ERR_BAD_DTYPE,
-        c"KAKEYA_ERR_BAD_DTYPE",
-        c"an element type is unknown, or its data is not aligned",
-    ),
-    (KAKEYA_ERR_UNSUPPORTED, c"KAKEYA_ERR_UNSUPPORTED", c"this combination is not offered"),
-    (KAKEYA_ERR_NOT_FINITE, c"KAKEYA_ERR_NOT_FINITE", c"input contains NaN or an infinity"),
-    (KAKEYA_ERR_CORRUPT, c"KAKEYA_ERR_CORRUPT", c"the bytes are not a valid block, skeleton or profile"),
-    (KAKEYA_ERR_TRUNCATED, c"KAKEYA_ERR_TRUNCATED", c"the bytes end before what their header announces"),
-    (KAKEYA_ERR_WRONG_CODEC, c"KAKEYA_ERR_WRONG_CODEC", c"the block was written by another codec"),
-    (
-        KAKEYA_ERR_WRONG_VERSION,
-        c"KAKEYA_ERR_WRONG_VERSION",
-        c"the bytes carry a format version that is not read here",
-    ),
-    (
-        KAKEYA_ERR_BOUND_NOT_MET,
-        c"KAKEYA_ERR_BOUND_NOT_MET",
-        c"the asked maximum error cannot be kept at this rate",
-    ),
-    (
-        KAKEYA_ERR_DST_TOO_SMALL,
-        c"KAKEYA_ERR_DST_TOO_SMALL",
-        c"the destination is smaller than what has to be written",
-    ),
-    (KAKEYA_ERR_OUT_OF_MEMORY, c"KAKEYA_ERR_OUT_OF_MEMORY", c"memory could not be reserved"),
-    (KAKEYA_ERR_NOT_CONVERGED, c"KAKEYA_ERR_NOT_CONVERGED", c"the eigenvalue iteration did not converge"),
-    (
-        KAKEYA_ERR_POISONED,
-        c"KAKEYA_ERR_POISONED",
-        c"a defect was caught while this object was in use; free it",
-    ),
-    (KAKEYA_ERR_BUSY, c"KAKEYA_ERR_BUSY", c"the object is in use by another call"),
-    (KAKEYA_ERR_NOT_RUN, c"KAKEYA_ERR_NOT_RUN", c"the runner of a batch left this item out"),
-    (KAKEYA_ERR_PANIC, c"KAKEYA_ERR_PANIC", c"a defect inside the library was caught"),
-    (i32::MIN, c"KAKEYA_ERR_UNKNOWN", c"not a status of this library"),
-];
-
-fn entry(status: kakeya_status) -> &'static (kakeya_status, &'static CStr, &'static CStr) {
-    CODES.iter().find(|(code, ..)| *code == status).unwrap_or(&CODES[CODES.len() - 1])
-}
-
-/// Name of a status, such as "KAKEYA_ERR_CORRUPT". Static, never NULL, for any integer.
-#[unsafe(no_mangle)]
-pub extern "C" fn kakeya_status_name(status: i32) -> *const c_char {
-    entry(status).1.as_ptr()
-}
-
-/// What a status means, in words. Static, never NULL, for any integer.
-#[unsafe(no_mangle)]
-pub extern "C" fn kakeya_status_text(status: i32) -> *const c_char {
-    entry(status).2.as_ptr()
+fn panic_text(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 /// Copies the message of this thread's last failure, with the numbers behind it, to `buf`: as much as fits in
-/// `cap` bytes with a NUL at the end. `len` gets the full length without the NUL. `buf` may be NULL if `cap`
-/// is 0. The message stays until the next failure on this thread; it is empty before the first one.
+/// `cap` bytes, with a NUL at the end. `len` receives the full length without the NUL. `buf` may be NULL if
+/// `cap` is 0. The message stays until the next failure on this thread; before the first one it is empty.
 ///
 /// # Safety
 /// `buf` has `cap` writable bytes; `len` is writable.
@@ -172,7 +95,7 @@ pub unsafe extern "C" fn kakeya_last_error_message(
     cap: size_t,
     len: *mut size_t,
 ) -> kakeya_status {
-    // Not `guard`: a failure of this function must not replace the message it is asked for.
+    // Not `guard`: a failure of this function must not replace the message that the caller wants.
     let copy = || -> Result<()> {
         let out = slice::out(len, "len")?;
         if cap > 0 {
@@ -199,33 +122,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_error_has_a_code_with_a_name() {
-        let errors = [
-            Error::Busy { what: "x" },
-            Error::Poisoned { what: "x" },
-            Error::NotRun,
-            Error::NotConverged { dim: 3 },
-            Error::OutOfMemory { what: "x", bytes: 1 },
-            Error::BoundNotMet { row: 0, got: 1.0, bound: 0.5 },
-            Error::MaxBytesNotMet { max_bytes: 9 },
-            Error::Overlap { what: "x" },
-            Error::Misaligned { what: "x", size: 4 },
-        ];
-        for error in errors {
-            let code = record(&error);
-            assert_ne!(entry(code).0, i32::MIN, "{error}");
-            with_last(|last| assert_eq!(last.bytes(), error.to_string().as_bytes()));
-        }
-        assert_eq!(entry(123_456).1, c"KAKEYA_ERR_UNKNOWN");
+    fn the_last_error_is_the_message() {
+        let error = Error::OutOfMemory { what: "x", bytes: 1 };
+        assert_eq!(record(&error), KAKEYA_ERR_OUT_OF_MEMORY);
+        with_last(|last| assert_eq!(last.bytes(), error.to_string().as_bytes()));
     }
 
     #[test]
     fn long_messages_are_cut_at_a_character() {
-        let mut message = Message { bytes: [0; MESSAGE_BYTES], len: 0 };
+        let mut message = Message::EMPTY;
         for _ in 0..300 {
             message.write_str("é").unwrap();
         }
         assert_eq!(message.len, 238);
         assert!(std::str::from_utf8(message.bytes()).is_ok());
+    }
+
+    #[test]
+    fn panics_become_a_status() {
+        std::panic::set_hook(Box::new(|_| {}));
+        assert_eq!(guard(|| panic!("plain")), KAKEYA_ERR_PANIC);
+        assert_eq!(guard(|| panic!("with a {}", "value")), KAKEYA_ERR_PANIC);
+        assert_eq!(guard(|| std::panic::panic_any(7)), KAKEYA_ERR_PANIC);
+        let _ = std::panic::take_hook();
+        assert_eq!(guard(|| Err(Error::NotRun)), KAKEYA_ERR_NOT_RUN);
+        assert_eq!(guard(|| Ok(())), KAKEYA_OK);
     }
 }

@@ -1,4 +1,6 @@
-//! Reading fields from bytes whose length was checked, and writing sections with their checksum.
+//! Reads fields from bytes whose length was checked, and writes sections with their checksum.
+//!
+//! For input of unknown length there is [`super::reader`], which returns an error where this panics.
 
 use crc32fast::Hasher;
 
@@ -11,13 +13,16 @@ impl<'a> Fields<'a> {
     ///
     /// # Panics
     /// Past the end: lengths are checked before fields are taken.
-    pub fn take<const N: usize>(&mut self) -> [u8; N] {
+    pub fn take_array<const N: usize>(&mut self) -> [u8; N] {
         let (field, rest) = self.0.split_first_chunk().expect("the length was checked");
         self.0 = rest;
         *field
     }
 
-    /// The next `len` bytes; panics as [`Fields::take`].
+    /// The next `len` bytes.
+    ///
+    /// # Panics
+    /// Past the end, as [`Fields::take_array`] does.
     pub fn bytes(&mut self, len: usize) -> &'a [u8] {
         let (field, rest) = self.0.split_at(len);
         self.0 = rest;
@@ -25,38 +30,42 @@ impl<'a> Fields<'a> {
     }
 
     pub fn u8(&mut self) -> u8 {
-        self.take::<1>()[0]
+        self.take_array::<1>()[0]
     }
 
     pub fn u16(&mut self) -> u16 {
-        u16::from_le_bytes(self.take())
+        u16::from_le_bytes(self.take_array())
     }
 
     pub fn u32(&mut self) -> u32 {
-        u32::from_le_bytes(self.take())
+        u32::from_le_bytes(self.take_array())
     }
 
     pub fn u64(&mut self) -> u64 {
-        u64::from_le_bytes(self.take())
+        u64::from_le_bytes(self.take_array())
     }
 
     pub fn f32(&mut self) -> f32 {
-        f32::from_le_bytes(self.take())
+        f32::from_le_bytes(self.take_array())
     }
 }
 
 /// One section of a block under construction. The destination is written once, in order, and never read: it
-/// may be write-combined memory.
+/// may be write-combined memory, which is very slow to read.
 #[derive(Debug)]
 pub(crate) struct Section<'a> {
     dst: &'a mut [u8],
+    /// Bytes written so far.
     at: usize,
+    /// Of what was written so far, since the destination is not read again to compute it.
     checksum: Option<Hasher>,
 }
 
 impl<'a> Section<'a> {
-    /// Splits a section of `len` bytes off the front of `rest`, which is long enough; `checksum`: whether its
-    /// checksum is wanted.
+    /// Splits a section of `len` bytes off the front of `rest`. `checksum` says whether one is wanted.
+    ///
+    /// # Panics
+    /// If `rest` is shorter than that.
     pub fn split(rest: &mut &'a mut [u8], len: usize, checksum: bool) -> Self {
         let (dst, after) = std::mem::take(rest).split_at_mut(len);
         *rest = after;
@@ -64,8 +73,11 @@ impl<'a> Section<'a> {
     }
 
     /// Appends bytes.
+    ///
+    /// # Panics
+    /// If they do not fit. Sizes follow from the header, so only a defect can make this happen.
     #[inline(always)]
-    pub fn put(&mut self, bytes: &[u8]) {
+    pub fn put_bytes(&mut self, bytes: &[u8]) {
         self.dst[self.at..self.at + bytes.len()].copy_from_slice(bytes);
         self.at += bytes.len();
         if let Some(checksum) = &mut self.checksum {
@@ -73,30 +85,36 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Bytes that are left.
+    /// Bytes that can still be appended.
     pub fn room(&self) -> usize {
         self.dst.len() - self.at
     }
 
-    /// Bytes that were written.
-    pub fn written(&self) -> usize {
-        self.at
-    }
-
-    /// Ends the section where it is and adds its checksum to that of the sections before it.
-    pub fn end(self, before: &mut Hasher) {
-        if let Some(checksum) = &self.checksum {
-            before.combine(checksum);
+    /// Ends the section after what was written, and returns the bytes that follow as `N` sections of the
+    /// given lengths. `None`, with nothing changed, if there is not enough room for them. Runs need this:
+    /// what comes after them has a place only when their size is known.
+    pub fn split_after<const N: usize>(&mut self, lens: [usize; N]) -> Option<[Self; N]> {
+        let all = lens.iter().try_fold(0_usize, |sum, &len| sum.checked_add(len))?;
+        if self.room() < all {
+            return None;
         }
+        let (written, mut rest) = std::mem::take(&mut self.dst).split_at_mut(self.at);
+        self.dst = written;
+        let checksum = self.checksum.is_some();
+        Some(lens.map(|len| Self::split(&mut rest, len, checksum)))
     }
 
-    /// Fills the section up with `value` and adds its checksum to that of the sections before it.
+    /// Fills the section up with `value` and combines its checksum with that of the sections before it.
+    /// Combining takes time that depends on the logarithm of the length, so sections can be filled in any
+    /// order.
     pub fn finish(mut self, value: u8, before: &mut Hasher) {
         let filler = [value; 256];
         while self.at < self.dst.len() {
             let len = filler.len().min(self.dst.len() - self.at);
-            self.put(&filler[..len]);
+            self.put_bytes(&filler[..len]);
         }
-        self.end(before);
+        if let Some(checksum) = &self.checksum {
+            before.combine(checksum);
+        }
     }
 }

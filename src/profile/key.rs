@@ -1,9 +1,13 @@
 //! Which of a model's tensors make up the rows of a stream, and in which order.
+//!
+//! A key is a product of sets, not a list of tensors: some layers times some heads times keys or values or
+//! both. That is what engines have, it is small, and the order of the segments follows from it.
 
 use crate::error::{Count, Error, Result, try_reserve};
-use crate::layout::MAX_DIM;
+use crate::tensor::layout::MAX_DIM;
 
-/// Largest number of a layer or of a kv-head.
+/// Largest number of a layer or of a kv-head. Far above any model; `Tensor::order` needs it to be below
+/// 2^31.
 pub const MAX_NUMBER: u32 = 65_535;
 
 /// Keys, values or both.
@@ -18,7 +22,8 @@ pub enum Part {
 }
 
 impl Part {
-    /// The number of the C API and of the saved form.
+    /// The number that stands for it in the C API and in the saved form. 0 is none, so that zeroed memory is
+    /// noticed.
     pub fn code(self) -> u8 {
         match self {
             Self::K => 1,
@@ -27,7 +32,10 @@ impl Part {
         }
     }
 
-    /// The part of a code.
+    /// The part that a code stands for.
+    ///
+    /// # Errors
+    /// [`Error::BadParam`] for a code that no part has.
     pub fn from_code(code: u32) -> Result<Self> {
         match code {
             1 => Ok(Self::K),
@@ -41,7 +49,7 @@ impl Part {
         }
     }
 
-    /// Its tensors, K before V.
+    /// The parts that have tensors of their own: K before V.
     fn tensors(self) -> &'static [Part] {
         match self {
             Self::K => &[Self::K],
@@ -63,16 +71,22 @@ pub struct Tensor {
 }
 
 impl Tensor {
-    /// A number that tells tensors apart and puts them in the order of segments.
-    pub(crate) fn rank(self) -> u64 {
+    /// A number that tells tensors apart and puts them in the order of segments: layer, then K before V, then
+    /// head. Heads take the lower 32 bits, the part takes one, and layers those above.
+    pub(crate) fn order(self) -> u64 {
         u64::from(self.layer) << 33 | u64::from(self.part == Part::V) << 32 | u64::from(self.head)
+    }
+
+    /// The layer in an [`Tensor::order`].
+    pub(crate) fn layer_of_order(order: u64) -> u64 {
+        order >> 33
     }
 }
 
 /// The tensors of a stream: some layers, some kv-heads, keys or values or both.
 ///
-/// Its segments lie in this order: for each layer, ascending, K of each head, ascending, then V of each head,
-/// ascending.
+/// Segments lie in this order: layers ascending; within a layer K of all heads, ascending, then V of all
+/// heads.
 #[derive(Debug, PartialEq, Eq)]
 pub struct StreamKey {
     layers: Vec<u32>,
@@ -81,11 +95,14 @@ pub struct StreamKey {
 }
 
 impl StreamKey {
-    /// Checks that both sets are strictly ascending, not empty, of numbers up to [`MAX_NUMBER`], and make up
-    /// [`MAX_DIM`] segments at most.
+    /// Checks that both sets are strictly ascending, not empty, have numbers up to [`MAX_NUMBER`], and make
+    /// up at most [`MAX_DIM`] segments: a segment has at least one coordinate, and a row no more than that.
+    ///
+    /// # Errors
+    /// [`Error::BadParam`], [`Error::BadShape`], [`Error::OutOfMemory`]
     pub fn new(layers: &[u32], heads: &[u32], part: Part) -> Result<Self> {
-        let layers = set(layers, "layers of a stream")?;
-        let heads = set(heads, "heads of a stream")?;
+        let layers = ascending_numbers(layers, "layers of a stream")?;
+        let heads = ascending_numbers(heads, "heads of a stream")?;
         for (what, len) in [("number of layers", layers.len()), ("number of heads", heads.len())] {
             if len == 0 || len > MAX_DIM {
                 return Err(Error::BadShape { what, got: len, expected: Count::UpTo(MAX_DIM) });
@@ -99,6 +116,10 @@ impl StreamKey {
         Ok(key)
     }
 
+    /// A copy. Not `Clone`, which aborts if memory is short.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`]
     pub(crate) fn try_clone(&self) -> Result<Self> {
         Self::new(&self.layers, &self.heads, self.part)
     }
@@ -118,12 +139,12 @@ impl StreamKey {
         self.part
     }
 
-    /// Segments of a row.
+    /// Number of segments of a row.
     pub fn n_segments(&self) -> usize {
         self.layers.len() * self.heads.len() * self.part.tensors().len()
     }
 
-    /// What the segments hold, in their order.
+    /// The tensors of the segments, in their order.
     pub fn tensors(&self) -> impl Iterator<Item = Tensor> {
         self.layers.iter().flat_map(move |&layer| {
             self.part
@@ -133,7 +154,8 @@ impl StreamKey {
         })
     }
 
-    /// The segment that holds a tensor.
+    /// The segment that holds a tensor; `None` if the stream does not have it. The inverse of
+    /// [`StreamKey::tensors`].
     pub fn segment_of(&self, tensor: Tensor) -> Option<usize> {
         let layer = self.layers.binary_search(&tensor.layer).ok()?;
         let part = self.part.tensors().iter().position(|&part| part == tensor.part)?;
@@ -142,8 +164,12 @@ impl StreamKey {
     }
 }
 
-/// A copy of a set of numbers, which must be strictly ascending and up to [`MAX_NUMBER`].
-pub(crate) fn set(numbers: &[u32], what: &'static str) -> Result<Vec<u32>> {
+/// A copy of a set of numbers, which must be strictly ascending and up to [`MAX_NUMBER`]. The order makes
+/// equal sets have equal bytes, and lets them be searched.
+///
+/// # Errors
+/// [`Error::BadParam`], [`Error::OutOfMemory`]
+pub(crate) fn ascending_numbers(numbers: &[u32], what: &'static str) -> Result<Vec<u32>> {
     if let Some(pair) = numbers.windows(2).find(|pair| pair[0] >= pair[1]) {
         return Err(Error::BadParam {
             what,
@@ -182,7 +208,7 @@ mod tests {
         for (index, tensor) in key.tensors().enumerate() {
             assert_eq!(key.segment_of(tensor), Some(index));
         }
-        assert!(key.tensors().zip(key.tensors().skip(1)).all(|(a, b)| a.rank() < b.rank()));
+        assert!(key.tensors().zip(key.tensors().skip(1)).all(|(a, b)| a.order() < b.order()));
         let values = StreamKey::new(&[2], &[1], Part::V).unwrap();
         assert_eq!(values.segment_of(Tensor { layer: 2, part: Part::V, head: 1 }), Some(0));
         for (layer, part, head) in [(2, Part::K, 1), (3, Part::V, 1), (2, Part::V, 0)] {

@@ -1,31 +1,35 @@
 //! A profile: all that was fitted and measured for one model, in one piece.
 //!
-//! It has the streams into which the model's keys and values are divided, each with its layout, parameters and
-//! skeleton, and for the model as a whole a default step, a table of named qualities and a policy of what is not
-//! coded. From a stream and a wish ([`Choice`]) it makes a [`Codec`](crate::Codec). It is immutable; a
-//! [`Builder`] makes it, or a changed copy of one. How it is saved is in `format::profile`.
+//! It has the streams into which the model's keys and values are divided, each with its layout, parameters
+//! and skeleton. For the model as a whole it has a default step, a table of named qualities and a policy that
+//! says what is not coded. From a stream and [`CodecOptions`] it makes a [`Codec`](crate::Codec). It is
+//! immutable; a [`Builder`] makes it, or a changed copy of one. How it is saved is in `saved`.
+//!
+//! Tables of frequencies and skeletons are kept once, however many streams use them, and are named by index.
+//! Whether such indices are in range is checked when a stream is added or read, and not again.
 
 mod builder;
-mod choice;
 mod key;
 mod model;
+mod options;
+mod saved;
 mod stream;
 
 pub use builder::Builder;
-pub use choice::Choice;
 pub use key::{MAX_NUMBER, Part, StreamKey, Tensor};
 pub use model::{MAX_DESCRIPTION, MAX_QUALITIES, NAME_BYTES, Policy, Quality};
 pub(crate) use model::{check_step, description};
+pub use options::CodecOptions;
 pub use stream::{MAX_STEP_FACTOR, Stream};
 pub(crate) use stream::{Piece, check_factor};
 
-use crate::Shared;
 use crate::codec::check;
 use crate::error::{Count, Error, Result, try_reserve};
-use crate::layout::Layout;
+use crate::shared::Shared;
 use crate::skeleton::Skeleton;
+use crate::tensor::layout::Layout;
 
-/// A skeleton that streams share, with its [`Skeleton::id`].
+/// A skeleton that streams share, with its [`Skeleton::id`], by which equal ones are found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SharedSkeleton {
     /// BLAKE3 of its saved form.
@@ -34,13 +38,15 @@ pub struct SharedSkeleton {
     pub skeleton: Shared<Skeleton>,
 }
 
-/// What is in a profile, under construction or finished.
+/// The contents of a profile, under construction or finished. A builder changes it, a [`Profile`] does not.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Contents {
+    /// Fingerprint of the model, made by whoever builds the profile; zeros if there is none.
     pub model: [u8; 32],
     pub description: String,
     /// 0 = that of each stream's parameters.
     pub default_step: f32,
+    /// Inverse frequencies of rotary embeddings.
     pub tables: Vec<Vec<f32>>,
     pub skeletons: Vec<SharedSkeleton>,
     pub streams: Vec<Stream>,
@@ -49,7 +55,13 @@ pub(crate) struct Contents {
 }
 
 impl Contents {
-    /// Checks a stream on its own, whose indices are those of tables and skeletons.
+    /// Checks a stream on its own: a codec can be made from it. Its indices have to be in range.
+    ///
+    /// # Errors
+    /// [`Error::BadParam`], [`Error::BadShape`], [`Error::Unsupported`], [`Error::OutOfMemory`]
+    ///
+    /// # Panics
+    /// If an index of a table or a skeleton is out of range.
     pub fn check_stream(&self, stream: &Stream) -> Result<()> {
         check_factor(stream.step_factor)?;
         let layout = stream.layout(&self.tables)?;
@@ -57,8 +69,11 @@ impl Contents {
         check(&stream.params, stream.objective, layout.dim(), skeleton)
     }
 
-    /// Checks what concerns more than one stream or quality: there is a stream, no tensor is in two of them, no
-    /// stream is raw in part, and no two qualities have one name.
+    /// Checks what concerns more than one stream or quality: there is a stream, no tensor is in two of them,
+    /// no stream is partly raw, and no two qualities have the same name.
+    ///
+    /// # Errors
+    /// [`Error::BadShape`], [`Error::BadParam`], [`Error::OutOfMemory`]
     pub fn check(&self) -> Result<()> {
         if self.streams.is_empty() {
             return Err(Error::BadShape { what: "number of streams", got: 0, expected: Count::AtLeast(1) });
@@ -66,17 +81,20 @@ impl Contents {
         let n_tensors = self.streams.iter().map(|stream| stream.pieces.len()).sum();
         let mut tensors = try_reserve(n_tensors, "the profile")?;
         for stream in &self.streams {
-            tensors.extend(stream.key.tensors().map(Tensor::rank));
+            tensors.extend(stream.key.tensors().map(Tensor::order));
         }
+        // Sorted, equal ones are neighbours. A forged profile may name millions, too many for comparing all
+        // pairs.
         tensors.sort_unstable();
         if let Some(twice) = tensors.windows(2).find(|pair| pair[0] == pair[1]) {
             let expected = "layers whose tensors no other stream has";
             return Err(Error::BadParam {
                 what: "layer of a stream",
-                got: (twice[0] >> 33) as f64,
+                got: Tensor::layer_of_order(twice[0]) as f64,
                 expected,
             });
         }
+        // An engine keeps raw layers out of blocks. It cannot keep out a part of a row.
         for stream in &self.streams {
             let raw = |layer: &u32| self.policy.raw_layers().binary_search(layer).is_ok();
             let layers = stream.key.layers();
@@ -91,13 +109,17 @@ impl Contents {
         }
         for (index, quality) in self.qualities.iter().enumerate() {
             if self.qualities[..index].iter().any(|other| other.name() == quality.name()) {
-                let expected = "a name that no other one has";
+                let expected = "a name that no other quality has";
                 return Err(Error::BadParam { what: "name of quality", got: index as f64, expected });
             }
         }
         Ok(())
     }
 
+    /// A copy, in which skeletons are shared. Not `Clone`, which aborts if memory is short.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`]
     fn try_clone(&self) -> Result<Self> {
         let mut copy = Self {
             model: self.model,
@@ -123,7 +145,7 @@ impl Contents {
     }
 }
 
-/// All that was fitted and measured for one model. Immutable, to be shared between threads.
+/// Everything that was fitted and measured for one model. Immutable, so threads can share it.
 #[derive(Debug, PartialEq)]
 pub struct Profile {
     pub(crate) contents: Contents,
@@ -141,12 +163,12 @@ impl Profile {
         &self.fingerprint
     }
 
-    /// A text for people.
+    /// A human-readable description.
     pub fn description(&self) -> &str {
         &self.contents.description
     }
 
-    /// The step that streams have unless another one is asked for; 0 = that of their own parameters.
+    /// The step of streams if no other one is requested; 0 = that of their own parameters.
     pub fn default_step(&self) -> f32 {
         self.contents.default_step
     }
@@ -167,6 +189,9 @@ impl Profile {
     }
 
     /// Stream `index`.
+    ///
+    /// # Errors
+    /// [`Error::BadShape`] if there is no such stream.
     pub fn stream(&self, index: usize) -> Result<&Stream> {
         let limit = self.streams().len();
         self.streams().get(index).ok_or(Error::BadShape {
@@ -176,17 +201,26 @@ impl Profile {
         })
     }
 
-    /// What the rows of a stream are made of.
+    /// The layout of the rows of a stream, with copies of its tables.
+    ///
+    /// # Errors
+    /// [`Error::BadShape`] if there is no such stream, [`Error::OutOfMemory`].
     pub fn layout(&self, stream: usize) -> Result<Layout> {
         self.stream(stream)?.layout(&self.contents.tables)
     }
 
-    /// The skeleton of a stream; `None` where it has none.
+    /// The skeleton of a stream; `None` if it has none.
+    ///
+    /// # Errors
+    /// [`Error::BadShape`] if there is no such stream.
     pub fn skeleton(&self, stream: usize) -> Result<Option<&SharedSkeleton>> {
         Ok(self.stream(stream)?.skeleton.map(|index| &self.contents.skeletons[index]))
     }
 
-    /// A segment of a stream, and its inverse frequencies.
+    /// A segment of a stream, and its inverse frequencies; none without a rotary embedding.
+    ///
+    /// # Errors
+    /// [`Error::BadShape`] if there is no such stream or segment.
     pub(crate) fn piece(&self, stream: usize, segment: usize) -> Result<(Piece, &[f32])> {
         let pieces = &self.stream(stream)?.pieces;
         let outside = Error::BadShape {
@@ -199,7 +233,10 @@ impl Profile {
         Ok((piece, table))
     }
 
-    /// Stream and segment that hold a tensor.
+    /// The stream and the segment that hold a tensor.
+    ///
+    /// # Errors
+    /// [`Error::NotInProfile`]
     pub fn find(&self, tensor: Tensor) -> Result<(usize, usize)> {
         let found = self.streams().iter().enumerate();
         let mut found = found.filter_map(|(index, stream)| Some((index, stream.key.segment_of(tensor)?)));

@@ -1,13 +1,17 @@
 //! What a profile says about the model as a whole: named qualities, and what is not coded.
+//!
+//! The library uses none of it by itself. Qualities are for users to choose from, the policy is for engines
+//! to follow; both are in the profile because they were measured with its streams and mean nothing without
+//! them.
 
-use super::key::set;
+use super::key::ascending_numbers;
 use crate::error::{Count, Error, Result};
 
-/// Bytes of a name, with at least one zero at its end.
+/// Bytes of a name, including at least one zero at its end, so that C can use it as a string.
 pub const NAME_BYTES: usize = 32;
-/// Largest size of a description, in bytes.
+/// Largest size of a description, in bytes. It is shown to people; data belong elsewhere.
 pub const MAX_DESCRIPTION: usize = 4096;
-/// Largest number of entries in a table of qualities.
+/// Largest number of entries in a table of qualities. Names are compared in pairs, so it must not be large.
 pub const MAX_QUALITIES: usize = 256;
 
 /// An entry of the table of qualities: a step under a name, and what was measured with it.
@@ -24,6 +28,9 @@ pub struct Quality {
 
 impl Quality {
     /// Checks name and numbers. The name is 1 to 31 bytes of UTF-8, filled up with zeros.
+    ///
+    /// # Errors
+    /// [`Error::BadParam`]
     pub fn new(name: [u8; NAME_BYTES], step: f32, mean_kld: f64, bpv: f64) -> Result<Self> {
         let len = name.iter().position(|&byte| byte == 0).unwrap_or(NAME_BYTES);
         let legal = (1..NAME_BYTES).contains(&len)
@@ -52,28 +59,36 @@ impl Quality {
         std::str::from_utf8(&self.name[..len]).expect("the name was checked")
     }
 
-    /// The name as it is stored.
+    /// The name as it is stored, filled up with zeros.
     pub fn name_bytes(&self) -> &[u8; NAME_BYTES] {
         &self.name
     }
 }
 
-/// What an engine leaves out of coding.
+/// What an engine does not code. The library checks and stores it; engines have to apply it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     /// Rows at positions below this are protected: attention sinks.
     pub n_sinks: u32,
-    /// As many of the most recent rows are protected.
+    /// Number of most recent rows that are protected, because attention looks at them most.
     pub n_recent: u32,
     raw_layers: Vec<u32>,
 }
 
 impl Policy {
-    /// Checks that the layers are strictly ascending.
+    /// Checks that the layers are strictly ascending. That no stream is partly raw is checked with the
+    /// streams.
+    ///
+    /// # Errors
+    /// [`Error::BadParam`], [`Error::OutOfMemory`]
     pub fn new(n_sinks: u32, n_recent: u32, raw_layers: &[u32]) -> Result<Self> {
-        Ok(Self { n_sinks, n_recent, raw_layers: set(raw_layers, "raw layers")? })
+        Ok(Self { n_sinks, n_recent, raw_layers: ascending_numbers(raw_layers, "raw layers")? })
     }
 
+    /// A copy. Not `Clone`, which aborts if memory is short.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`]
     pub(crate) fn try_clone(&self) -> Result<Self> {
         Self::new(self.n_sinks, self.n_recent, &self.raw_layers)
     }
@@ -84,7 +99,10 @@ impl Policy {
     }
 }
 
-/// A copy of a description, if it is short enough and without zeros.
+/// A copy of a description. It has to be short enough and without zeros, at which C would end it.
+///
+/// # Errors
+/// [`Error::BadShape`], [`Error::BadParam`], [`Error::OutOfMemory`]
 pub(crate) fn description(text: &str) -> Result<String> {
     if text.len() > MAX_DESCRIPTION {
         return Err(Error::BadShape {
@@ -105,7 +123,10 @@ pub(crate) fn description(text: &str) -> Result<String> {
     Ok(copy)
 }
 
-/// Checks a step: positive and not subnormal.
+/// Checks a step: positive, finite and not subnormal, as the header of a block has it.
+///
+/// # Errors
+/// [`Error::BadParam`]
 pub(crate) fn check_step(step: f32, what: &'static str) -> Result<()> {
     if step > 0.0 && step.is_normal() {
         return Ok(());

@@ -1,58 +1,49 @@
-//! What rows have in common: mean, basis, variances, K-means centres.
+//! The skeleton: what rows have in common. Mean, basis, variances, K-means centres.
 //!
-//! A row `x` becomes coefficients `y = T(x − μ)` with a basis `T` of `rank` orthonormal rows, and comes back as
-//! `μ + Bᵀy`, with `B = T` unless the skeleton has a query metric: then `T` is not orthonormal, `B` is the inverse
-//! of its transpose, and an error has in coefficients the size that it has under the metric. The identity skeleton, which turbo uses, has none of these: its coefficients are the row itself.
-//! Basis and centres are rounded to binary16, in which they are stored, before anything is computed with them,
-//! so encoder and decoder use the same numbers.
+//! A row `x` becomes coefficients `y = T(x − μ)` with a basis `T` of `rank` orthonormal rows, and comes back
+//! as `μ + Bᵀy`, with `B = T` unless the skeleton has a query metric: then `T` is not orthonormal, `B` is the
+//! inverse of its transpose, and an error in coefficients has the size that it has under the metric. The
+//! identity skeleton, which turbo uses, has none of these: its coefficients are the row itself. Basis and
+//! centres are rounded to binary16, in which they are stored, before anything is computed with them, so
+//! encoder and decoder use the same numbers.
 
-mod analysis;
-mod fit;
-mod metric;
+mod centres;
+pub(crate) mod frame;
+mod inverse;
 mod reach;
+mod saved;
 
-pub use fit::{FitReport, Fitter};
-pub(crate) use fit::{fit_block, index_bits};
-pub(crate) use metric::{QueryMetric, Roots};
+pub(crate) use centres::nearest_centre;
+pub(crate) use frame::Frame;
 pub use reach::Reach;
 
 use crate::error::{Result, try_reserve};
-use crate::sums::{dot, dot_on};
+use crate::vector::sums::{dot, dot_on, peak};
 use fearless_simd::Simd;
 
-/// What is fitted once and shared by rows.
+/// What is fitted once and shared by rows. Made by a fit or by [`Skeleton::load`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Skeleton {
     dim: usize,
     rank: usize,
     /// `[dim]`; empty for the identity.
     mean: Vec<f32>,
-    /// Largest magnitude in the mean.
+    /// Largest magnitude in the mean, kept because every row asks for it.
     peak: f32,
-    /// `[rank]`: variances of the components; empty where they are not known (a skeleton read from a block).
-    pub(crate) variances: Vec<f32>,
+    /// `[rank]`: variances of the components; empty if they are not known (in a skeleton read from a block).
+    variances: Vec<f32>,
     /// `B`, `[rank, dim]`; empty for the identity.
-    pub(crate) basis: Vec<f32>,
-    /// `T`, `[rank, dim]`, where it is not `B`; else empty.
-    analysis: Vec<f32>,
-    /// `Tμ`, `[rank]`, of a skeleton with a metric.
+    basis: Vec<f32>,
+    /// `T`, `[rank, dim]`, if it is not `B`; else empty.
+    transform: Vec<f32>,
+    /// `Tμ`, `[rank]`, with a metric; else empty.
     mean_image: Vec<f32>,
-    /// `[n_centres, rank]`.
-    pub(crate) centres: Vec<f32>,
+    /// `[n_centres, rank]`, of length 1 up to rounding.
+    centres: Vec<f32>,
     /// How far rows go along their centres.
-    pub(crate) reach: Reach,
-    /// See [`Skeleton::id`].
-    pub(crate) known_id: KnownId,
-}
-
-/// The id of a skeleton, where it is known. That changes nothing about the skeleton: equal ones may differ in it.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct KnownId(pub Option<[u8; 32]>);
-
-impl PartialEq for KnownId {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
+    reach: Reach,
+    /// BLAKE3 of the saved form, if it was computed: see [`Skeleton::seal`]. Not changed afterwards.
+    id: Option<[u8; 32]>,
 }
 
 impl Skeleton {
@@ -66,16 +57,19 @@ impl Skeleton {
             peak: 0.0,
             variances: none(),
             basis: none(),
-            analysis: none(),
+            transform: none(),
             mean_image: none(),
             centres: none(),
             reach: Reach::default(),
-            known_id: KnownId::default(),
+            id: None,
         }
     }
 
-    /// An identity skeleton with room to become, without allocating, any skeleton of at most `rank` components
-    /// and `centres` centres.
+    /// An identity skeleton with room to become any skeleton of at most `rank` components and `centres`
+    /// centres without allocating. Decoders of blocks that bring their own skeleton rely on it.
+    ///
+    /// # Errors
+    /// [`crate::Error::OutOfMemory`]
     pub(crate) fn with_room(dim: usize, rank: usize, centres: usize) -> Result<Self> {
         Ok(Self {
             mean: try_reserve(dim, "the skeleton")?,
@@ -88,14 +82,14 @@ impl Skeleton {
 
     /// Sets the shape and empties the parts, keeping their memory.
     pub(crate) fn reshape(&mut self, dim: usize, rank: usize) {
-        (self.dim, self.rank, self.known_id) = (dim, rank, KnownId::default());
+        (self.dim, self.rank, self.id) = (dim, rank, None);
         let parts = [&mut self.mean, &mut self.variances, &mut self.basis, &mut self.centres];
-        for part in parts.into_iter().chain([&mut self.analysis, &mut self.mean_image]) {
+        for part in parts.into_iter().chain([&mut self.transform, &mut self.mean_image]) {
             part.clear();
         }
     }
 
-    /// Becomes a copy of `other`, without allocating where there is room.
+    /// Becomes a copy of `other`, without a metric. Allocates nothing if there is room.
     pub(crate) fn assign(&mut self, other: &Self) {
         self.reshape(other.dim, other.rank);
         self.reach = other.reach;
@@ -140,31 +134,34 @@ impl Skeleton {
 
     /// Whether the transform follows a query metric and is not orthonormal.
     pub fn has_metric(&self) -> bool {
-        !self.analysis.is_empty()
+        !self.transform.is_empty()
     }
 
     /// `T`, row-major `[rank, dim]`: the basis, unless there is a metric; empty for the identity.
     pub fn transform(&self) -> &[f32] {
-        if self.has_metric() { &self.analysis } else { &self.basis }
+        if self.has_metric() { &self.transform } else { &self.basis }
     }
 
-    /// Gives the skeleton, whose rank is its dimension, the transform that the basis is the inverse of. Returns
-    /// whether there is one.
+    /// Computes the transform of a skeleton whose basis was fitted under a metric, and whose rank is its
+    /// dimension. Returns false, with the skeleton unchanged, if the basis has no usable inverse.
+    ///
+    /// # Errors
+    /// [`crate::Error::OutOfMemory`]
     pub(crate) fn invert_basis(&mut self) -> Result<bool> {
-        let Some(analysis) = analysis::analysis(&self.basis, self.dim)? else { return Ok(false) };
-        self.analysis = analysis;
+        let Some(transform) = inverse::transform(&self.basis, self.dim)? else { return Ok(false) };
+        self.transform = transform;
         self.mean_image = try_reserve(self.rank, "the skeleton")?;
-        let (analysis, mean) = (&self.analysis, &self.mean);
-        self.mean_image.extend(analysis.chunks_exact(self.dim).map(|axis| dot(axis, mean)));
+        let (transform, mean) = (&self.transform, &self.mean);
+        self.mean_image.extend(transform.chunks_exact(self.dim).map(|axis| dot(axis, mean)));
         Ok(true)
     }
 
-    /// `Tμ`; empty without a metric.
+    /// `Tμ`, from which the energy of the mean under the metric follows; empty without one.
     pub(crate) fn mean_image(&self) -> &[f32] {
         &self.mean_image
     }
 
-    /// Variances of the coefficients at fitting; empty where they are not known.
+    /// Variances of the coefficients at fitting; empty if they are not known.
     pub fn variances(&self) -> &[f32] {
         &self.variances
     }
@@ -190,11 +187,40 @@ impl Skeleton {
         &self.centres[index * self.rank..(index + 1) * self.rank]
     }
 
-    /// Sets the mean.
-    pub(crate) fn set_mean(&mut self, mean: impl Iterator<Item = f32>) {
+    /// Becomes a skeleton of `rank` components over `dim` coordinates, without centres. Basis vectors are
+    /// row-major and have been rounded to binary16, as what is not would change when the skeleton is saved.
+    pub(crate) fn set_axes(
+        &mut self,
+        (dim, rank): (usize, usize),
+        mean: impl Iterator<Item = f32>,
+        variances: impl Iterator<Item = f32>,
+        basis: impl Iterator<Item = f32>,
+    ) {
+        self.reshape(dim, rank);
+        self.set_mean(mean);
+        self.variances.extend(variances);
+        self.basis.extend(basis);
+    }
+
+    /// Sets unit centres, row-major `[_, rank]`, that have been rounded to binary16. `reach` is the farthest
+    /// that a row goes along one.
+    pub(crate) fn set_centres(&mut self, centres: &[f32], reach: f32) {
+        self.centres.clear();
+        self.centres.extend_from_slice(centres);
+        self.reach.peak = reach;
+    }
+
+    /// Replaces the variances of the components.
+    pub(crate) fn set_variances(&mut self, variances: impl Iterator<Item = f32>) {
+        self.variances.clear();
+        self.variances.extend(variances);
+    }
+
+    /// Sets the mean and its peak, which have to agree.
+    fn set_mean(&mut self, mean: impl Iterator<Item = f32>) {
         self.mean.clear();
         self.mean.extend(mean);
-        self.peak = self.mean.iter().fold(0.0, |peak, x| peak.max(x.abs()));
+        self.peak = peak(&self.mean);
     }
 
     /// Largest magnitude in the mean.
@@ -203,6 +229,7 @@ impl Skeleton {
     }
 
     /// `y = T(x·shrink − μ·shrink)`; `deviation` is scratch for `dim` values. `shrink` is a power of two.
+    /// Both terms are shrunk before they are subtracted, because the difference itself may overflow.
     #[inline(always)]
     pub(crate) fn project<S: Simd>(
         &self,
@@ -226,7 +253,8 @@ impl Skeleton {
         }
     }
 
-    /// `x = (Bᵀy + μ/unit)·unit`, kept finite; `unit` is a power of two.
+    /// `x = (Bᵀy + μ/unit)·unit`, kept finite; `unit` is a power of two. The order of the sums is part of the
+    /// format: axis by axis onto the mean, without fused multiply-add.
     #[inline(always)]
     pub(crate) fn reconstruct(&self, y: &[f32], unit: f32, x: &mut [f32]) {
         if self.is_identity() {

@@ -1,8 +1,8 @@
 //! How far a row goes along its K-means centre: `t` in 8 bits.
 //!
-//! Bit 7 is the sign (1 = negative), bits 0–6 are `m`: `|t| = peak·2^((m − 127)/8)`, and 0 for `m = 0`. The steps
-//! are 9 % apart, which leaves 0.2 % of `t²` at most in the residual, over a range of 2^15.75. A logarithmic
-//! step keeps ordinary rows precise next to a row with an enormous `t`.
+//! Bit 7 is the sign (1 = negative), bits 0–6 are `m`: `|t| = peak·2^((m − 127)/8)`, and 0 for `m = 0`. The
+//! steps are 9 % apart, which leaves 0.2 % of `t²` at most in the residual, over a range of 2^15.75. A
+//! logarithmic step keeps ordinary rows precise next to a row with an enormous `t`.
 
 /// `2^(j/8)` for `j` = 0 … 7.
 #[rustfmt::skip]
@@ -10,7 +10,8 @@ const EIGHTHS: [f32; 8] = [
     1.0, 1.090_507_7, 1.189_207_1, 1.296_839_6, std::f32::consts::SQRT_2, 1.542_210_8, 1.681_792_9, 1.834_008_1,
 ];
 
-/// The scale of the codes.
+/// The scale of the codes. One per skeleton, from the rows it was fitted to; rows that go farther are
+/// clipped, and what is missing is left to the quantiser.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Reach {
     /// The largest `|t|` that a code can stand for.
@@ -33,7 +34,7 @@ impl Reach {
         if t < 0.0 && m > 0 { m | 0x80 } else { m }
     }
 
-    /// `t` of a code.
+    /// The `t` that a code stands for. Codes 0 and 128 are both 0.
     #[inline(always)]
     pub fn decode(self, code: u8) -> f32 {
         let m = usize::from(code & 0x7F);
@@ -42,7 +43,7 @@ impl Reach {
         }
         let down = 127 - m; // eighths of an octave below the peak
         let octaves = down.div_ceil(8);
-        // In binary64, in which the product with a peak near the largest binary32 does not overflow.
+        // In binary64, where the product with a peak near the largest binary32 does not overflow.
         let t = f64::from(self.peak) * f64::from(EIGHTHS[octaves * 8 - down]) / f64::from(1_u32 << octaves);
         let t = t as f32;
         if code & 0x80 == 0 { t } else { -t }
