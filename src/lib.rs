@@ -92,7 +92,7 @@ pub mod internals {
     pub use crate::fixed::levels::DISTORTION;
     pub use crate::fixed::quantizer::Quantizer;
     pub use crate::fixed::{rotation, scale};
-    pub use crate::format::header::{FLAG_OWN_SKELETON, FLAG_RAW, HEADER_BYTES};
+    pub use crate::format::header::{FLAG_RAW, HEADER_BYTES, RAW_HEADER_BYTES};
     pub use crate::params::MAX_BITS;
     pub use crate::reference;
     pub use crate::stepped::{rans, rate};

@@ -7,7 +7,7 @@
 //! those of [`allocate`].
 
 use super::allocation::allocate;
-use super::rotation::Rotation;
+use super::rotation::PlainRotation;
 use super::{Centre, residual, restore};
 use crate::distortion::NormMode;
 use crate::skeleton::Skeleton;
@@ -58,7 +58,7 @@ impl<'a> Reference<'a> {
         let rank = self.skeleton.rank();
         FixedRate {
             skeleton: self.skeleton,
-            rotation: Rotation::new(self.seed, rank),
+            rotation: PlainRotation::new(self.seed, rank),
             widths: vec![self.bits; rank],
             deviations: vec![1.0; rank],
             levels: levels(),
@@ -77,7 +77,7 @@ impl<'a> Allocated<'a> {
         let largest = variances.iter().fold(0.0, |largest: f64, &variance| largest.max(f64::from(variance)));
         Self(FixedRate {
             skeleton,
-            rotation: Rotation::none(),
+            rotation: PlainRotation::none(),
             widths: allocate(variances, bits),
             deviations: variances.iter().map(|&variance| (f64::from(variance) / largest).sqrt()).collect(),
             levels: levels(),
@@ -110,7 +110,7 @@ impl<'a> Allocated<'a> {
 #[derive(Debug)]
 struct FixedRate<'a> {
     skeleton: &'a Skeleton,
-    rotation: Rotation,
+    rotation: PlainRotation,
     /// Bits of each component, `[rank]`.
     widths: Vec<u8>,
     /// `ρ`, `[rank]`.

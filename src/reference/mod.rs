@@ -22,7 +22,7 @@
 //! an error of a coefficient counts what it does to their logits.
 //!
 //! ```
-//! use kakeyaturbo::reference::{Reference, Stepped, certified_error};
+//! use kakeyaturbo::reference::{Reference, PlainStepped, certified_error};
 //! use kakeyaturbo::{Fitter, NormMode, Params, Preset, RateControl, Settings, Skeleton};
 //!
 //! // 64 rows of 4 coordinates; most of their variance lies in one direction.
@@ -43,7 +43,7 @@
 //! let mut fitter = Fitter::new(4, &Params::new(rdo)?)?;
 //! fitter.add(&rows, &[1.0; 64]);
 //! let (skeleton, _) = fitter.finish()?;
-//! let stepped = Stepped::new(&skeleton, step, false);
+//! let stepped = PlainStepped::new(&skeleton, step, false);
 //! let code = stepped.encode(x, 0).expect("values are small");
 //! let back = stepped.decode(&code);
 //! let off: f64 = x.iter().zip(&back).map(|(&x, back)| (f64::from(x) - back).powi(2)).sum();
@@ -61,7 +61,7 @@ mod stepped;
 mod trellis;
 
 pub use fixed::{Allocated, Code, Reference, levels};
-pub use stepped::{Stepped, SteppedCode, row_steps};
+pub use stepped::{PlainStepped, SteppedCode, row_steps};
 
 use crate::distortion::NormMode;
 use crate::skeleton::Skeleton;

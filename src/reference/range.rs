@@ -5,7 +5,7 @@
 //! draws a word when it runs short. An encoder does the reverse, from the last symbol to the first, so the
 //! states must end as it began.
 
-use super::rate::{Bin, Rates};
+use super::rate::{RateBin, Rates};
 
 /// States that share a stream; component `j` of a row has state `j mod 8`.
 const LANES: usize = 8;
@@ -15,12 +15,12 @@ const LOWEST: u32 = 1 << 16;
 const MOST_ZEROS: u32 = 24;
 
 /// A run that is being read.
-pub(super) struct Reader<'a> {
+pub(super) struct CodeReader<'a> {
     states: [u32; LANES],
     words: &'a [u8],
 }
 
-impl<'a> Reader<'a> {
+impl<'a> CodeReader<'a> {
     /// `None` if the bytes are no run.
     pub fn new(bytes: &'a [u8]) -> Option<Self> {
         let (states, words) = bytes.split_at_checked(4 * LANES)?;
@@ -34,7 +34,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The value of component `j`; `None` at the end of the words.
-    pub fn value(&mut self, j: usize, rates: &Rates, quantiser: usize, bin: Bin) -> Option<i32> {
+    pub fn value(&mut self, j: usize, rates: &Rates, quantiser: usize, bin: RateBin) -> Option<i32> {
         let (mut high, start, frequency) = rates.symbol(quantiser, bin, self.states[j % LANES] % 4096);
         self.advance(j, start, frequency)?;
         if high.abs() == rates.escape(quantiser, bin) {

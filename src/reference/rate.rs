@@ -36,7 +36,7 @@ struct Table {
 
 /// Which table a component of a row is coded with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Bin {
+pub(super) struct RateBin {
     /// Index of the table.
     pub table: usize,
     /// Low bits `h` of a value that are coded as they are, equally likely. A component with a larger
@@ -44,7 +44,7 @@ pub(super) struct Bin {
     pub low_bits: u32,
 }
 
-impl Bin {
+impl RateBin {
     /// The bin of a component with deviation `sigma` in a block with this step, in a row whose gain and step
     /// are `gain` and `step` quarter octaves above those of the block.
     pub fn new(sigma: f32, block_step: f32, gain: i32, step: i32) -> Self {
@@ -78,7 +78,7 @@ impl Rates {
 
     /// Ideal length in bits of a value: `−log₂` of its probability. `quantiser` is 0 for the plain one, 1 and
     /// 2 for those of the trellis.
-    pub fn bits(&self, quantiser: usize, bin: Bin, value: i32) -> f64 {
+    pub fn bits(&self, quantiser: usize, bin: RateBin, value: i32) -> f64 {
         let table = self.table(quantiser, bin);
         let size = split(value, bin.low_bits).0.abs();
         let of_symbol = 12.0 - f64::from(table.frequencies[size.min(table.escape) as usize]).log2();
@@ -89,7 +89,7 @@ impl Rates {
     }
 
     /// What a value of the plain quantiser stands for, in steps.
-    pub fn point(&self, bin: Bin, value: i32) -> f64 {
+    pub fn point(&self, bin: RateBin, value: i32) -> f64 {
         if value == 0 {
             return 0.0;
         }
@@ -100,7 +100,7 @@ impl Rates {
 
     /// The symbol that has a slot: its value, first slot and number of slots. Symbols `−escape ..= escape`
     /// lie in ascending order.
-    pub fn symbol(&self, quantiser: usize, bin: Bin, slot: u32) -> (i32, u32, u32) {
+    pub fn symbol(&self, quantiser: usize, bin: RateBin, slot: u32) -> (i32, u32, u32) {
         let table = self.table(quantiser, bin);
         let (mut symbol, mut start) = (-table.escape, 0);
         loop {
@@ -113,11 +113,11 @@ impl Rates {
     }
 
     /// Magnitude of the symbols that an escape follows.
-    pub fn escape(&self, quantiser: usize, bin: Bin) -> i32 {
+    pub fn escape(&self, quantiser: usize, bin: RateBin) -> i32 {
         self.table(quantiser, bin).escape
     }
 
-    fn table(&self, quantiser: usize, bin: Bin) -> &Table {
+    fn table(&self, quantiser: usize, bin: RateBin) -> &Table {
         &self.0[quantiser * BINS + bin.table]
     }
 }

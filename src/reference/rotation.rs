@@ -10,11 +10,11 @@ use rand::{Rng, SeedableRng};
 
 /// The transforms of a seed, in the order of encoding: first coordinate and signs of each.
 #[derive(Debug)]
-pub(super) struct Rotation {
+pub(super) struct PlainRotation {
     transforms: Vec<(usize, Vec<f64>)>,
 }
 
-impl Rotation {
+impl PlainRotation {
     /// The rotation of `len` coordinates. The signs are bits of the ChaCha8 stream with the seed as its key,
     /// the least significant bit of each word first; a transform begins with a new word.
     pub fn new(seed: u64, len: usize) -> Self {
@@ -50,7 +50,7 @@ impl Rotation {
         z
     }
 
-    /// Undoes [`Rotation::forward`]: the last transform first. `H/√w` is its own inverse.
+    /// Undoes [`PlainRotation::forward`]: the last transform first. `H/√w` is its own inverse.
     pub fn back(&self, z: &[f64]) -> Vec<f64> {
         let mut y = z.to_vec();
         for (start, signs) in self.transforms.iter().rev() {

@@ -14,8 +14,8 @@
 //! The kernel transforms in integers of 16 bits. So it rounds the basis, `t·c` to a 64th of a step, and
 //! coefficients of many steps to an eighth of one; `docs/FORMAT.md` has it bit by bit.
 
-use super::range::Reader;
-use super::rate::{Bin, Rates};
+use super::range::CodeReader;
+use super::rate::{RateBin, Rates};
 use super::trellis::{self, Turns};
 use super::{Centre, residual, restore};
 use crate::skeleton::Skeleton;
@@ -44,7 +44,7 @@ pub struct SteppedCode {
 
 /// Codes rows at a step.
 #[derive(Debug, Clone)]
-pub struct Stepped<'a> {
+pub struct PlainStepped<'a> {
     skeleton: &'a Skeleton,
     /// `Δ`, in units of the rows.
     step: f32,
@@ -52,7 +52,7 @@ pub struct Stepped<'a> {
     rates: Rates,
 }
 
-impl<'a> Stepped<'a> {
+impl<'a> PlainStepped<'a> {
     /// At the step of a block, in units of the rows, against a skeleton of full rank with variances; effort 1
     /// has a trellis.
     pub fn new(skeleton: &'a Skeleton, step: f32, trellis: bool) -> Self {
@@ -116,7 +116,7 @@ impl<'a> Stepped<'a> {
     pub fn read_run(&self, run: &[u8], rows: &mut [SteppedCode]) -> Option<()> {
         let (live, coded) = run.split_first_chunk()?;
         let live = usize::from(u16::from_le_bytes(*live));
-        let mut reader = Reader::new(coded)?;
+        let mut reader = CodeReader::new(coded)?;
         for row in rows {
             let mut turns = Turns::new();
             row.values = vec![0; self.skeleton.rank()];
@@ -167,8 +167,8 @@ impl<'a> Stepped<'a> {
         f64::from(self.step) * (f64::from(step) / 4.0).exp2()
     }
 
-    fn bin(&self, j: usize, gain: i32, step: i32) -> Bin {
-        Bin::new(self.skeleton.variances()[j].sqrt(), self.step, gain, step)
+    fn bin(&self, j: usize, gain: i32, step: i32) -> RateBin {
+        RateBin::new(self.skeleton.variances()[j].sqrt(), self.step, gain, step)
     }
 
     /// Which tables each value of a row is coded with.

@@ -14,6 +14,7 @@ pub(crate) mod decode;
 pub(crate) mod encode;
 mod family;
 pub(crate) mod panel;
+mod points;
 pub(crate) mod quantizer;
 pub mod rans;
 pub mod rate;

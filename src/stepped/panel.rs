@@ -10,6 +10,7 @@
 //! The rule for decoding is part of the format: [`LARGEST_POINT`], [`COARSER`] and the limits in [`fits`] may
 //! not change. The rule for encoding, [`FINENESS`], may: it moves values by rounding alone.
 
+use super::points::{COARSER, LARGEST_POINT, fits, nearest_integer, put_points};
 use super::quantizer::{BlockStep, RowRate};
 use super::rate::POINTS;
 use crate::error::{Result, try_reserve, try_vec};
@@ -18,7 +19,7 @@ use crate::format::RowCode;
 use crate::skeleton::frame::unit_of;
 use crate::skeleton::{Frame, Skeleton, nearest_centre};
 use crate::vector::matrix::{Matrix, PackedRows, Pairs, TILE_ROWS, put_rounded};
-use crate::vector::sums::{ROUND, dot_on, peak};
+use crate::vector::sums::{dot_on, peak};
 use fearless_simd::{Level, Simd};
 
 /// Rows of a panel. Enough for the matrix to be read from cache once per panel, few enough for the panel to
@@ -27,12 +28,6 @@ pub(crate) const PANEL_ROWS: usize = 64;
 /// A row is rounded to units of at most this part of its step. The rounding then adds less than a thousandth
 /// to the squared error that the step causes.
 const FINENESS: f32 = 1.0 / 64.0;
-/// Octaves by which points are made coarser if they do not fit as they are: then they are eighths of a step,
-/// whose rounding is still small beside the step, and rows eight times as large are spared the wide path.
-const COARSER: u32 = 3;
-/// Largest contribution of a centre, in units of a point, that is rounded to a whole number of them. Larger
-/// ones would leave the range in which [`nearest_integer`] is exact.
-const LARGEST_POINT: f32 = 1e6;
 
 /// The matrices of a skeleton, packed for products in integers.
 #[derive(Debug)]
@@ -359,47 +354,4 @@ fn farthest(products: &[f32]) -> usize {
         }
     }
     best
-}
-
-/// Nearest integer, ties to even, of a number of magnitude at most [`LARGEST_POINT`]. Adding `ROUND` leaves
-/// the integer in the low bits of the mantissa, which takes no conversion and rounds alike on every tier.
-#[inline(always)]
-fn nearest_integer(x: f32) -> i32 {
-    (x + ROUND).to_bits().wrapping_sub(ROUND.to_bits()) as i32
-}
-
-/// `point / 2^shift`, rounded to nearest, halves upwards. The decoder in `docs/FORMAT.md` does the same.
-#[inline(always)]
-fn coarsen(point: i32, shift: u32) -> i32 {
-    point.wrapping_add((1 << shift) >> 1) >> shift
-}
-
-/// Whether points, coarsened, have 16 bits and the sum of their squares is within the limit, beyond which a
-/// sum of products might overflow. Points beyond 2^17 are refused in any case, coarsened or not: their
-/// squares are then small enough to be computed without a check.
-#[inline(always)]
-fn fits(points: &[i32], shift: u32, limit: u64) -> bool {
-    let (mut low, mut high) = (0, 0);
-    for &point in points {
-        (low, high) = (point.min(low), point.max(high));
-    }
-    if low < -(1 << 17) || high > 1 << 17 {
-        return false;
-    }
-    let (low, high) = (coarsen(low, shift), coarsen(high, shift));
-    let square = |&point: &i32| u64::from(coarsen(point, shift).unsigned_abs().pow(2));
-    low >= -32767 && high <= 32767 && points.iter().map(square).sum::<u64>() <= limit
-}
-
-/// Puts the points of a row, coarsened, into its place in a group, and zeros after them.
-#[inline(always)]
-fn put_points(points: &[i32], shift: u32, row: usize, group: &mut [Pairs]) {
-    let (pairs, rest) = points.as_chunks::<2>();
-    let q = |point: i32| coarsen(point, shift) as i16;
-    let (head, tail) = group.split_at_mut(pairs.len());
-    for (out, [a, b]) in head.iter_mut().zip(pairs) {
-        out[row] = [q(*a), q(*b)];
-    }
-    let last = rest.first().map(|&last| [q(last), 0]);
-    tail.iter_mut().enumerate().for_each(|(i, out)| out[row] = last.filter(|_| i == 0).unwrap_or_default());
 }

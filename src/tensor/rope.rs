@@ -29,7 +29,8 @@ impl Pairing {
     /// The pairing of a code.
     ///
     /// # Errors
-    /// [`Error::BadParam`] for a code that no pairing has. Code 0, no rotary embedding, is for the caller to tell apart.
+    /// [`Error::BadParam`] for a code that no pairing has. Code 0, no rotary embedding, is for the caller to
+    /// tell apart.
     pub fn from_code(code: u32) -> Result<Self> {
         match code {
             1 => Ok(Self::Neox),

@@ -10,14 +10,7 @@ use std::cell::Cell;
 
 pub const OBJECTIVES: [Objective; 3] = [Objective::Mse, Objective::InnerProduct, Objective::LInf];
 
-/// Bytes of a block's header.
-pub const HEADER_BYTES: usize = 92;
-
-/// Bytes of the header of a block that is stored raw as a whole.
-pub const RAW_HEADER_BYTES: usize = 64;
-
-/// Flag of such a block.
-pub const FLAG_RAW: u8 = 32;
+pub use kakeyaturbo::internals::{FLAG_RAW, HEADER_BYTES, RAW_HEADER_BYTES};
 
 /// What goes with the rows of a block.
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,14 +1,13 @@
 //! Codecs of every preset and rate control with a block each, and ways to spoil the block.
 
 use kakeyaturbo::ffi::*;
+use kakeyaturbo::internals::HEADER_BYTES;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::OnceLock;
 
 pub const DIM: usize = 12;
 pub const ROWS: usize = 24;
-/// Bytes of a block's header; the last four are the checksum of the others.
-const HEADER_BYTES: usize = 92;
 
 /// A struct as its init function leaves it.
 fn defaults<T>(init: unsafe extern "C" fn(*mut T, usize) -> kakeya_status) -> T {

@@ -1,6 +1,6 @@
 //! What a block holds, read by docs/FORMAT.md: blocks without a skeleton of their own and without raw rows.
 
-use kakeyaturbo::reference::{Centre, Code, Stepped, SteppedCode};
+use kakeyaturbo::reference::{Centre, Code, PlainStepped, SteppedCode};
 use kakeyaturbo::{Header, Skeleton, verify};
 
 const HEADER_BYTES: usize = 92;
@@ -82,7 +82,7 @@ impl<'b> Block<'b> {
     }
 
     /// The runs of a block at a step: the size of each in bytes, and its rows.
-    pub fn runs(&self, stepped: &Stepped<'_>) -> Vec<(usize, Vec<SteppedCode>)> {
+    pub fn runs(&self, stepped: &PlainStepped<'_>) -> Vec<(usize, Vec<SteppedCode>)> {
         let (n, per_run) = (self.header.n_rows as usize, usize::from(self.header.rows_per_run));
         let row = |i: usize| SteppedCode {
             gain: bits(self.gains, 4 * i, 4) as i32 - 8,

@@ -4,7 +4,7 @@ use super::block::Block;
 use super::{agree, exact, mode, same_centre};
 use crate::common::blocks::{OBJECTIVES, Side, decode, encode, fit, of_layout, stepped, with_views};
 use crate::common::{Joined, clustered, fixture, largest_error, normal};
-use kakeyaturbo::reference::{Stepped, SteppedCode, certified_error, row_steps};
+use kakeyaturbo::reference::{PlainStepped, SteppedCode, certified_error, row_steps};
 use kakeyaturbo::{Layout, Segment};
 use kakeyaturbo::{Objective, Params, RateControl, Rows, Settings, Skeleton, StreamFitter};
 
@@ -40,7 +40,7 @@ fn compare(settings: &Settings, objective: Objective, data: &Data<'_>, weighted:
     let block = encode(&codec, rows, side).unwrap();
     let back = decode(&codec, &block, None).unwrap();
     let block = Block::new(&block, skeleton);
-    let plain = Stepped::new(skeleton, block.header.step, trellis);
+    let plain = PlainStepped::new(skeleton, block.header.step, trellis);
     let case = Case::new(&plain, skeleton, block.header.step, trellis);
     let steps = row_steps(&weights);
 
@@ -80,7 +80,7 @@ fn compare(settings: &Settings, objective: Objective, data: &Data<'_>, weighted:
 }
 
 struct Case<'c> {
-    plain: &'c Stepped<'c>,
+    plain: &'c PlainStepped<'c>,
     mean: &'c [f32],
     /// Largest magnitude in the basis.
     peak: f64,
@@ -89,7 +89,7 @@ struct Case<'c> {
 }
 
 impl<'c> Case<'c> {
-    fn new(plain: &'c Stepped<'c>, skeleton: &'c Skeleton, step: f32, trellis: bool) -> Self {
+    fn new(plain: &'c PlainStepped<'c>, skeleton: &'c Skeleton, step: f32, trellis: bool) -> Self {
         let peak = skeleton.basis().iter().fold(0.0_f64, |peak, &b| peak.max(f64::from(b).abs()));
         Self { plain, mean: skeleton.mean(), peak, step: f64::from(step), trellis }
     }
