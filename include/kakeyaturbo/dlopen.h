@@ -2,7 +2,8 @@
  *
  *     #define FIELD(name) name##_fn name;
  *     struct { KAKEYA_FUNCTIONS(FIELD) } kakeya;
- *     kakeya.kakeya_encode = (kakeya_encode_fn)dlsym(library, "kakeya_encode");
+ *     #define LOAD(name) *(void **)&kakeya.name = dlsym(library, #name);
+ *     KAKEYA_FUNCTIONS(LOAD)
  *
  * Compare kakeya_abi_version() of the library with KAKEYA_ABI_VERSION before you call anything else.
  *

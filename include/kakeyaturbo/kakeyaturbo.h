@@ -30,8 +30,10 @@
  *   kakeya_*_init(&x, sizeof x), which does the same; then change what you need. A field whose comment states
  *   no default is 0 or NULL.
  * - "One call at a time": a second call fails with BUSY; after a caught panic every call fails with POISONED.
- * - Encoding and decoding allocate nothing. No call starts a thread, opens a file or unwinds into C.
- * - Lists of errors leave out NULL_POINTER, POISONED and PANIC, which almost any function may return.
+ * - Encoding and decoding allocate nothing, except that kakeya without a skeleton fits one to every block. No
+ *   call starts a thread, opens a file or unwinds into C.
+ * - Lists of errors name what is special to a function. Almost any may return NULL_POINTER, POISONED or PANIC,
+ *   and those that take rows BAD_SHAPE, BAD_DTYPE or BAD_PARAM.
  *
  * Files with all codecs of a model: <kakeyaturbo/profile.h>. Function pointer types: <kakeyaturbo/dlopen.h>.
  *
@@ -287,14 +289,15 @@ typedef struct kakeya_segment {
     size_t struct_size;
     /// Coordinates, 1 to 4096.
     size_t dim;
-    /// Factor applied before coding and undone after decoding; finite and positive. Default: `1`.
+    /// Factor applied before coding and undone after decoding; finite and positive. A usual choice, so that all
+    /// segments count alike: 1 / root mean square of the tensor. Default: `1`.
     float gain;
     /// `KAKEYA_DTYPE_*` of rows that are stored raw: protected ones, and those that coding would make larger.
     /// Choose one that holds the values: f16 ends at 65504. Default: `KAKEYA_DTYPE_F32`.
     uint32_t raw_dtype;
     /// `KAKEYA_ROPE_*`: the rotary embedding to undo before coding. Default: `KAKEYA_ROPE_NONE`.
     uint32_t rope;
-    /// Leading coordinates that are rotated: even, at most `dim`; ignored without RoPE.
+    /// Leading coordinates that are rotated: even, 2 to `dim`; ignored without RoPE.
     size_t n_rot;
     /// `n_rot / 2` inverse frequencies in radians per position, copied at creation; ignored without RoPE.
     const float *inv_freq;
@@ -334,8 +337,8 @@ KAKEYA_API void kakeya_codec_free(kakeya_codec *codec);
 
 /// BLAKE3 of the format version and of all parameters, layout and skeleton; writes 32 bytes to `out`. Equal
 /// codecs have equal fingerprints, also across processes and machines, so it fits in a cache key. Every block
-/// carries it, and only a codec with the same fingerprint decodes the block, even if the two differ only in a
-/// parameter that their preset ignores. The CPU tier is not part of it.
+/// carries it, and only a codec with the same fingerprint decodes the block. It covers every parameter but the
+/// CPU tier, also those that the preset ignores: keep the parameters with the skeleton, or use a profile.
 KAKEYA_NODISCARD KAKEYA_API kakeya_status kakeya_codec_fingerprint(const kakeya_codec *codec, uint8_t *out);
 
 /// The CPU tier that a codec uses, `KAKEYA_CPU_TIER_*` other than BEST. If `codec` is NULL: the best tier of
@@ -347,9 +350,9 @@ KAKEYA_API const char *kakeya_cpu_tier_name(uint32_t tier);
 
 /* ---- Workspace ----------------------------------------------------------------------------------------- */
 
-/// Allocates the scratch memory for encoding blocks, or decoding ranges, of at most `max_rows` rows. A
-/// workspace also serves every other codec that needs no more than `codec` does, with up to eight segments,
-/// or as many as `codec` has if that is more.
+/// Allocates the scratch memory for encoding blocks, or decoding ranges, of at most `max_rows` rows. It
+/// also serves another codec of the same kind (fixed rate, at a step, own skeletons) with no larger dimension
+/// and `rows_per_run` and at most eight segments, or as many as `codec` has; others get BAD_SHAPE.
 KAKEYA_NODISCARD KAKEYA_API kakeya_status kakeya_workspace_create(
     const kakeya_codec *codec, size_t max_rows, kakeya_workspace **out);
 
@@ -401,9 +404,9 @@ typedef struct kakeya_rows {
     size_t n_rows;
     /// One view per segment of the layout; the `struct_size` of the first is their distance in bytes.
     const kakeya_view *views;
-    /// `n_rows` positions; may be NULL if no segment has RoPE.
+    /// `n_rows` positions. Required if any segment has RoPE.
     const int32_t *positions;
-    /// `n_rows` weights, finite and not negative; NULL = all 1.
+    /// `n_rows` weights of the rows' errors, finite and not negative; NULL = all 1.
     const float *weights;
     /// `n_rows` flags, nonzero = store this row raw; NULL = none.
     const uint8_t *protect;
@@ -417,8 +420,8 @@ typedef struct kakeya_rows_mut {
     size_t n_rows;
     /// One view per segment of the layout; the `struct_size` of the first is their distance in bytes.
     const kakeya_view_mut *views;
-    /// `n_rows` positions at which RoPE is applied; may be NULL if no segment has RoPE. They may differ from
-    /// those that were encoded (context shift).
+    /// `n_rows` positions at which RoPE is applied. Required if any segment has RoPE, wanted or not. They may
+    /// differ from those that were encoded (context shift); rows stored raw are turned by the difference.
     const int32_t *positions;
 } kakeya_rows_mut;
 #define KAKEYA_ROWS_MUT_INIT {sizeof(kakeya_rows_mut), 0, NULL, NULL}
@@ -431,12 +434,13 @@ KAKEYA_API kakeya_status kakeya_rows_mut_init(kakeya_rows_mut *rows, size_t stru
 /* ---- Encode and decode --------------------------------------------------------------------------------- */
 
 /// Largest size in bytes of a block of `n_rows` rows; grows with `n_rows`. It is the exact size, unless
-/// blocks carry their own skeleton or are coded at a step (then: the raw size and 64 bytes, or `max_bytes`).
+/// blocks carry their own skeleton or are coded at a step (then: the rows stored raw, 64 bytes, and 4 bytes
+/// per row if a segment has RoPE; at most `max_bytes`).
 KAKEYA_NODISCARD KAKEYA_API kakeya_status kakeya_encode_bound(
     const kakeya_codec *codec, size_t n_rows, size_t *out);
 
 /// Encodes one block to the start of `dst`; `written` receives its size, at most `kakeya_encode_bound`.
-/// Allocates nothing, unless the codec fits a skeleton to every block.
+/// Allocates nothing, unless the codec fits a skeleton to every block (also OUT_OF_MEMORY, NOT_CONVERGED).
 ///
 /// Errors: NOT_FINITE, BOUND_NOT_MET, BUSY, DST_TOO_SMALL (at a step known only once the block is encoded),
 /// BAD_SHAPE (more rows than the workspace is for), BAD_PARAM (a weight, more raw rows than `max_protected`,
@@ -583,9 +587,9 @@ typedef struct kakeya_fit_report {
 } kakeya_fit_report;
 
 /// Starts a fit for rows of this layout; the preset must be kakeya or rdo. A codec accepts the skeleton if
-/// the dimension of its layout is the same, and rdo if the rank is full. For the best result gains, RoPE,
-/// rate control and step should be the codec's as well: they decide whether centres pay, and what the report
-/// predicts. Memory grows with the square of the dimension.
+/// the dimension of its layout is the same; rdo also needs full rank, which a fit with preset rdo always has.
+/// Gains, RoPE, rate control and step should be the codec's as well: they decide whether centres pay, and what
+/// the report predicts. Memory grows with the square of the dimension.
 ///
 /// Errors: those of `kakeya_codec_create`.
 KAKEYA_NODISCARD KAKEYA_API kakeya_status kakeya_fitter_create(

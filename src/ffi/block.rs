@@ -12,7 +12,8 @@ use crate::error::{Count, Error, Result};
 use libc::{c_void, size_t};
 
 /// Largest size in bytes of a block of `n_rows` rows; grows with `n_rows`. It is the exact size, unless
-/// blocks carry their own skeleton or are coded at a step (then: the raw size and 64 bytes, or `max_bytes`).
+/// blocks carry their own skeleton or are coded at a step (then: the rows stored raw, 64 bytes, and 4 bytes
+/// per row if a segment has RoPE; at most `max_bytes`).
 ///
 /// # Safety
 /// `codec` is a live codec; `out` is writable.
@@ -27,7 +28,7 @@ pub unsafe extern "C" fn kakeya_encode_bound(
 }
 
 /// Encodes one block to the start of `dst`; `written` receives its size, at most `kakeya_encode_bound`.
-/// Allocates nothing, unless the codec fits a skeleton to every block.
+/// Allocates nothing, unless the codec fits a skeleton to every block (also OUT_OF_MEMORY, NOT_CONVERGED).
 ///
 /// Errors: NOT_FINITE, BOUND_NOT_MET, BUSY, DST_TOO_SMALL (at a step known only once the block is encoded),
 /// BAD_SHAPE (more rows than the workspace is for), BAD_PARAM (a weight, more raw rows than `max_protected`,

@@ -58,8 +58,8 @@ pub unsafe extern "C" fn kakeya_codec_free(codec: *mut kakeya_codec) {
 
 /// BLAKE3 of the format version and of all parameters, layout and skeleton; writes 32 bytes to `out`. Equal
 /// codecs have equal fingerprints, also across processes and machines, so it fits in a cache key. Every block
-/// carries it, and only a codec with the same fingerprint decodes the block, even if the two differ only in a
-/// parameter that their preset ignores. The CPU tier is not part of it.
+/// carries it, and only a codec with the same fingerprint decodes the block. It covers every parameter but the
+/// CPU tier, also those that the preset ignores: keep the parameters with the skeleton, or use a profile.
 ///
 /// # Safety
 /// `codec` is a live codec; `out` has 32 writable bytes.

@@ -47,9 +47,9 @@ pub struct kakeya_fit_report {
 }
 
 /// Starts a fit for rows of this layout; the preset must be kakeya or rdo. A codec accepts the skeleton if
-/// the dimension of its layout is the same, and rdo if the rank is full. For the best result gains, RoPE,
-/// rate control and step should be the codec's as well: they decide whether centres pay, and what the report
-/// predicts. Memory grows with the square of the dimension.
+/// the dimension of its layout is the same; rdo also needs full rank, which a fit with preset rdo always has.
+/// Gains, RoPE, rate control and step should be the codec's as well: they decide whether centres pay, and what
+/// the report predicts. Memory grows with the square of the dimension.
 ///
 /// Errors: those of `kakeya_codec_create`.
 ///

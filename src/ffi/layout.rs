@@ -32,14 +32,15 @@ pub struct kakeya_segment {
     pub struct_size: size_t,
     /// Coordinates, 1 to 4096.
     pub dim: size_t,
-    /// Factor applied before coding and undone after decoding; finite and positive. Default: `1`.
+    /// Factor applied before coding and undone after decoding; finite and positive. A usual choice, so that all
+    /// segments count alike: 1 / root mean square of the tensor. Default: `1`.
     pub gain: f32,
     /// `KAKEYA_DTYPE_*` of rows that are stored raw: protected ones, and those that coding would make larger.
     /// Choose one that holds the values: f16 ends at 65504. Default: `KAKEYA_DTYPE_F32`.
     pub raw_dtype: u32,
     /// `KAKEYA_ROPE_*`: the rotary embedding to undo before coding. Default: `KAKEYA_ROPE_NONE`.
     pub rope: u32,
-    /// Leading coordinates that are rotated: even, at most `dim`; ignored without RoPE.
+    /// Leading coordinates that are rotated: even, 2 to `dim`; ignored without RoPE.
     pub n_rot: size_t,
     /// `n_rot / 2` inverse frequencies in radians per position, copied at creation; ignored without RoPE.
     pub inv_freq: *const f32,

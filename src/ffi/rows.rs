@@ -50,9 +50,9 @@ pub struct kakeya_rows {
     pub n_rows: size_t,
     /// One view per segment of the layout; the `struct_size` of the first is their distance in bytes.
     pub views: *const kakeya_view,
-    /// `n_rows` positions; may be NULL if no segment has RoPE.
+    /// `n_rows` positions. Required if any segment has RoPE.
     pub positions: *const i32,
-    /// `n_rows` weights, finite and not negative; NULL = all 1.
+    /// `n_rows` weights of the rows' errors, finite and not negative; NULL = all 1.
     pub weights: *const f32,
     /// `n_rows` flags, nonzero = store this row raw; NULL = none.
     pub protect: *const u8,
@@ -68,8 +68,8 @@ pub struct kakeya_rows_mut {
     pub n_rows: size_t,
     /// One view per segment of the layout; the `struct_size` of the first is their distance in bytes.
     pub views: *const kakeya_view_mut,
-    /// `n_rows` positions at which RoPE is applied; may be NULL if no segment has RoPE. They may differ from
-    /// those that were encoded (context shift).
+    /// `n_rows` positions at which RoPE is applied. Required if any segment has RoPE, wanted or not. They may
+    /// differ from those that were encoded (context shift); rows stored raw are turned by the difference.
     pub positions: *const i32,
 }
 

@@ -20,9 +20,9 @@ pub(super) struct CallScratch {
     pub views: ViewRoom,
 }
 
-/// Allocates the scratch memory for encoding blocks, or decoding ranges, of at most `max_rows` rows. A
-/// workspace also serves every other codec that needs no more than `codec` does, with up to eight segments,
-/// or as many as `codec` has if that is more.
+/// Allocates the scratch memory for encoding blocks, or decoding ranges, of at most `max_rows` rows. It
+/// also serves another codec of the same kind (fixed rate, at a step, own skeletons) with no larger dimension
+/// and `rows_per_run` and at most eight segments, or as many as `codec` has; others get BAD_SHAPE.
 ///
 /// # Safety
 /// `codec` is a live codec; `out` is writable.

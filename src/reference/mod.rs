@@ -2,7 +2,7 @@
 //!
 //! Read this to learn what is computed. It covers all three presets, and it shares only the published tables
 //! with the kernel: `docs/lloyd-max.tsv` and `docs/rate-tables.tsv`. It is slow. The kernel computes the same
-//! with integers, vectors and binary32, and tests hold it against these pages.
+//! with integers, vectors and binary32, and tests compare it with this code.
 //!
 //! A row `x` of `dim` coordinates, its rotary embeddings undone and its segments times their gains, becomes
 //! `rank` coefficients in the same units:
