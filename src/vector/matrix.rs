@@ -151,7 +151,7 @@ impl Matrix {
         bias: &[f32],
         out: &mut [f32],
     ) {
-        if S::f32s::LEN == 8 {
+        if S::f32s::LEN == 8 && rows.count > 1 {
             self.multiply_groups(simd, rows, scales, bias, out);
         } else {
             self.multiply(simd, rows, scales, bias, out);
